@@ -1,0 +1,36 @@
+# Kernel sources are named <kernel>_<isa>.cc; each is compiled with its own flags and left out on other processors.
+# -fno-tree-pre keeps GCC 12 from filling unrolled accumulator tiles with register copies.
+set(NIBBLE_X86_ISAS avx2 avx512 avx512bf16)
+set(NIBBLE_ARM_ISAS neon)
+set(NIBBLE_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(NIBBLE_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+set(NIBBLE_FLAGS_avx512bf16 ${NIBBLE_FLAGS_avx512} -mavx512bf16)
+set(NIBBLE_FLAGS_neon "")
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(NIBBLE_FOREIGN_ISAS ${NIBBLE_ARM_ISAS})
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(NIBBLE_FOREIGN_ISAS ${NIBBLE_X86_ISAS})
+else()
+  set(NIBBLE_FOREIGN_ISAS ${NIBBLE_X86_ISAS} ${NIBBLE_ARM_ISAS})
+endif()
+
+macro(nibble_filter_isa list_name)
+  foreach(isa ${NIBBLE_FOREIGN_ISAS})
+    list(FILTER ${list_name} EXCLUDE REGEX "_${isa}\\.cc$")
+  endforeach()
+endmacro()
+
+function(nibble_set_isa_flags sources)
+  foreach(source ${sources})
+    foreach(isa ${NIBBLE_X86_ISAS} ${NIBBLE_ARM_ISAS})
+      if(source MATCHES "_${isa}\\.cc$")
+        set_source_files_properties(${source} PROPERTIES
+          COMPILE_OPTIONS "-O2;-fno-tree-pre;-fno-math-errno;-ffp-contract=fast;${NIBBLE_FLAGS_${isa}}")
+      endif()
+    endforeach()
+    if(source MATCHES "/kernels/.*_scalar\\.cc$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O2;-ffp-contract=off")
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,21 @@
+#include "base/context.h"
+
+#include "base/error.h"
+
+namespace nibble {
+
+Context::Context(int thread_count, CpuMask mask) : threads(thread_count), cpu(mask) {}
+
+void Context::check_cancelled() const {
+  if (cancel.load(std::memory_order_relaxed)) fail(ErrorCode::Cancelled, "cancelled");
+}
+
+void Context::report(const std::string& stage, int64_t done, int64_t total) const {
+  if (progress) progress(stage, done, total);
+}
+
+void Context::say(LogLevel level, const std::string& message) const {
+  if (log) log(level, message);
+}
+
+}  // namespace nibble

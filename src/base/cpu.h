@@ -1,0 +1,34 @@
+// Processor features, read once and narrowed by the caller or by NIBBLE_CPU= (scalar, avx2, avx512, avx512bf16, neon).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace nibble {
+
+enum class Isa : uint32_t {
+  Scalar = 1u << 0,
+  Avx2 = 1u << 1,        // AVX2 + FMA + F16C
+  Avx512 = 1u << 2,      // F + BW + DQ + VL
+  Avx512Bf16 = 1u << 3,  // AVX512 + BF16 dot products
+  Neon = 1u << 4,        // baseline AArch64
+};
+
+struct CpuMask {
+  uint32_t bits = static_cast<uint32_t>(Isa::Scalar);
+  bool has(Isa isa) const { return (bits & static_cast<uint32_t>(isa)) != 0; }
+  CpuMask with(Isa isa) const { return {bits | static_cast<uint32_t>(isa)}; }
+};
+
+CpuMask detect_cpu();
+
+// What the processor has, narrowed by the environment variable NIBBLE_CPU when it is set.
+// Throws Error{InvalidArgument} for an unknown name, Error{Unsupported} for one that this processor lacks.
+CpuMask usable_cpu();
+
+// `name` and every feature it builds on, e.g. "avx512" -> scalar, avx2, avx512.
+CpuMask parse_cpu_mask(std::string_view name);
+std::string to_string(CpuMask mask);  // best feature first: "avx512bf16 avx512 avx2 scalar"
+
+}  // namespace nibble
