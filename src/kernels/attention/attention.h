@@ -1,0 +1,52 @@
+// Exact attention without a score matrix in memory (online softmax over blocks of keys: Milakov & Gimelshein 2018,
+// Dao et al. 2022):
+//   out[i, h] = sum_j p_ij v[j, h],  p_i = softmax_j(scale * <q[i, h], k[j, h]> + bias[h, i, j])
+// All matrices are token-major: token t of head h is d elements at t * stride + h * d, so a fused [q | k | v] row and
+// batches need only pointer offsets. Arithmetic is float32 (the avx512bf16 kernel multiplies in bf16, sums in float32).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cpu.h"
+#include "tensor/dtype.h"
+
+namespace nibble::kernels {
+
+inline constexpr int64_t kMaxHeadDim = 512;
+
+struct AttentionArgs {
+  const void* q;  // [lq, heads * d]
+  const void* k;  // [lk, kv_heads * d]
+  const void* v;  // [lk, kv_heads * d]
+  void* out;      // [lq, heads * d]; must not overlap the inputs
+  int64_t q_stride, k_stride, v_stride, out_stride;  // elements between tokens
+  int64_t lq, lk;                                    // tokens, at least 1
+  int64_t d;                                         // elements of a head, at most kMaxHeadDim
+  float scale;                                       // usually 1 / sqrt(d)
+  const float* bias = nullptr;                       // element (h, i, j) at h * bias_head_stride + i * bias_row_stride + j
+  int64_t bias_head_stride = 0, bias_row_stride = 0; // 0 shares it between heads or rows
+  bool causal = false;                               // query i sees keys j <= i + lk - lq
+  int64_t heads_per_kv = 1;                          // query heads that share one key/value head (grouped queries)
+};
+
+struct AttentionKernel {
+  const char* name;  // "attention_f32_avx2"
+  Isa isa;
+  DType dtype;  // of q, k, v, out: F32 or BF16
+
+  // Rows that one pass over the keys serves: run() is most efficient on ranges of a multiple of this.
+  int64_t (*row_block)(int64_t d);
+
+  // Scratch of one thread, 64-byte aligned.
+  size_t (*scratch_bytes)(int64_t lk, int64_t d);
+
+  // Query rows [row_begin, row_end) of one head on the calling thread. Any split of heads and rows gives bit-identical
+  // results. A row whose keys are all masked (bias -inf, causal) becomes zeros.
+  void (*run)(const AttentionArgs& args, int64_t head, int64_t row_begin, int64_t row_end, void* scratch);
+};
+
+// Best kernel of the mask for F32 or BF16; never null.
+const AttentionKernel& select_attention(CpuMask mask, DType dtype);
+
+}  // namespace nibble::kernels
