@@ -2,6 +2,7 @@
 # It links every module on a lower level, so an include that layers.txt forbids also fails to link.
 # A folder may carry extra.cmake (third-party libraries) that sees ${target}; a kernel file <name>_<isa>.cc gets its flags from isa.cmake.
 include(isa)
+include(emulate)
 
 function(nibble_read_layers file)
   file(STRINGS ${file} lines REGEX "^[0-9]")
@@ -59,6 +60,9 @@ function(nibble_module name)
     target_compile_definitions(${name}_test PRIVATE NIBBLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
       PROPERTIES LABELS ${name} TIMEOUT 900)
+    if(NIBBLE_EMULATE AND name STREQUAL "kernels")
+      nibble_emulated_module(${name} "${tests}")
+    endif()
   endif()
 endfunction()
 
