@@ -1,0 +1,143 @@
+// Loop order: blocks of panels that stay in the L2 cache, then tiles of rows, then the panels of the block, so a weight
+// is expanded once per call and a row's activations are read once per block.
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/gemm/gemm.h"
+
+namespace nibble::kernels {
+namespace {
+
+constexpr size_t kPanelBlockBytes = 256 * 1024;
+constexpr size_t kAlign = 64;
+
+size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+struct Scratch {
+  size_t panel_bytes;
+  int64_t block_panels;
+  std::byte* panels;
+  const void** rows;  // [taps][mr]
+  std::byte* zeros;   // [k]
+};
+
+int64_t block_panels(size_t panel_bytes) {
+  return static_cast<int64_t>(std::max<size_t>(1, kPanelBlockBytes / std::max<size_t>(1, panel_bytes)));
+}
+
+Scratch divide(const GemmKernel& kernel, int64_t taps, int64_t k, void* memory) {
+  Scratch s;
+  s.panel_bytes = aligned(kernel.panel_bytes(taps, k));
+  s.block_panels = block_panels(s.panel_bytes);
+  s.panels = reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory)));
+  std::byte* rows = s.panels + s.panel_bytes * static_cast<size_t>(s.block_panels);
+  s.rows = reinterpret_cast<const void**>(rows);
+  s.zeros = rows + aligned(static_cast<size_t>(taps * kernel.mr) * sizeof(void*));
+  return s;
+}
+
+// Walks the output pixels of a convolution in order, without divisions.
+struct Pixel {
+  int64_t image, y, x;
+  void next(const ConvGeometry& g) {
+    if (++x < g.out_width) return;
+    x = 0;
+    if (++y < g.out_height) return;
+    y = 0;
+    ++image;
+  }
+};
+
+Pixel pixel_at(const ConvGeometry& g, int64_t m) {
+  const int64_t row = m / g.out_width;
+  return {row / g.out_height, row % g.out_height, m % g.out_width};
+}
+
+// The input rows that the taps of one output pixel read: rows[tap * mr].
+void find_taps(const ConvGeometry& g, const Pixel& p, const std::byte* a, int64_t pixel_bytes, const void* zeros,
+               int mr, const void** rows) {
+  const int64_t height = g.height * g.upsample, width = g.width * g.upsample;
+  for (int64_t ky = 0; ky < g.kernel_h; ++ky) {
+    const int64_t y = p.y * g.stride + ky - g.pad_top;
+    for (int64_t kx = 0; kx < g.kernel_w; ++kx, rows += mr) {
+      const int64_t x = p.x * g.stride + kx - g.pad_left;
+      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+      const int64_t pixel = (p.image * g.height + y / g.upsample) * g.width + x / g.upsample;
+      *rows = inside ? a + pixel * pixel_bytes : zeros;
+    }
+  }
+}
+
+void find_rows(const GemmKernel& kernel, const GemmProblem& problem, int64_t m, int m_count, const Scratch& scratch) {
+  const std::byte* a = static_cast<const std::byte*>(problem.a);
+  const int64_t row_bytes = problem.a_stride * static_cast<int64_t>(bytes_of(kernel.dtype));
+  if (problem.conv == nullptr) {
+    for (int i = 0; i < kernel.mr; ++i) scratch.rows[i] = a + (m + std::min(i, m_count - 1)) * row_bytes;
+    return;
+  }
+  Pixel pixel = pixel_at(*problem.conv, m);
+  for (int i = 0; i < m_count; ++i, pixel.next(*problem.conv))
+    find_taps(*problem.conv, pixel, a, row_bytes, scratch.zeros, kernel.mr, scratch.rows + i);
+  for (int64_t tap = 0; tap < problem.taps; ++tap) {
+    const void** rows = scratch.rows + tap * kernel.mr;
+    std::fill(rows + m_count, rows + kernel.mr, rows[m_count - 1]);
+  }
+}
+
+// One tile of rows against the panels of a block, whose first column is n.
+void run_tiles(const GemmKernel& kernel, const GemmProblem& problem, int64_t m, int m_count, int64_t n, int64_t n_end,
+               const Scratch& scratch) {
+  const size_t item = bytes_of(kernel.dtype);
+  TileArgs args = {};
+  args.rows = scratch.rows;
+  args.taps = problem.taps;
+  args.k = problem.k;
+  args.m_count = m_count;
+  args.c_stride = problem.c_stride;
+  args.residual_stride = problem.residual_stride;
+  const std::byte* panel = scratch.panels;
+  for (; n < n_end; n += kernel.nr, panel += scratch.panel_bytes) {
+    args.panel = panel;
+    args.n_count = static_cast<int>(std::min<int64_t>(kernel.nr, n_end - n));
+    args.c = static_cast<std::byte*>(problem.c) + static_cast<size_t>(m * problem.c_stride + n) * item;
+    args.bias = problem.bias == nullptr ? nullptr : problem.bias + n;
+    if (problem.residual != nullptr)
+      args.residual =
+          static_cast<const std::byte*>(problem.residual) + static_cast<size_t>(m * problem.residual_stride + n) * item;
+    kernel.tile(args);
+  }
+}
+
+}  // namespace
+
+size_t gemm_scratch_bytes(const GemmKernel& kernel, int64_t taps, int64_t k) {
+  const size_t panel = aligned(kernel.panel_bytes(taps, k));
+  return kAlign + panel * static_cast<size_t>(block_panels(panel)) +
+         aligned(static_cast<size_t>(taps * kernel.mr) * sizeof(void*)) +
+         aligned(static_cast<size_t>(k) * bytes_of(kernel.dtype));
+}
+
+void run_gemm(const GemmKernel& kernel, const GemmProblem& problem, int64_t m_begin, int64_t m_end, int64_t n_begin,
+              int64_t n_end, void* memory) {
+  NIBBLE_DCHECK(n_begin % kernel.nr == 0);
+  NIBBLE_DCHECK(problem.conv != nullptr ? problem.taps == problem.conv->kernel_h * problem.conv->kernel_w
+                                        : problem.taps == 1);
+  const Scratch scratch = divide(kernel, problem.taps, problem.k, memory);
+  if (problem.conv != nullptr) std::memset(scratch.zeros, 0, static_cast<size_t>(problem.k) * bytes_of(kernel.dtype));
+  const int64_t block = scratch.block_panels * kernel.nr;
+  for (int64_t n = n_begin; n < n_end; n += block) {
+    const int64_t block_end = std::min(n + block, n_end);
+    std::byte* panel = scratch.panels;
+    for (int64_t j = n; j < block_end; j += kernel.nr, panel += scratch.panel_bytes)
+      kernel.pack(problem.weight, j, static_cast<int>(std::min<int64_t>(kernel.nr, block_end - j)), problem.taps,
+                  problem.k, panel);
+    for (int64_t m = m_begin; m < m_end; m += kernel.mr) {
+      const int m_count = static_cast<int>(std::min<int64_t>(kernel.mr, m_end - m));
+      find_rows(kernel, problem, m, m_count, scratch);
+      run_tiles(kernel, problem, m, m_count, n, block_end, scratch);
+    }
+  }
+}
+
+}  // namespace nibble::kernels
