@@ -1,0 +1,19 @@
+// The constructors of all samplers, one file each; the registry's rows name them.
+#pragma once
+
+#include <memory>
+
+#include "samplers/sampler.h"
+
+namespace nibble {
+
+struct SamplerSettings {
+  SchedulerConfig config;
+  int steps = 20;
+  std::optional<double> eta;  // DDIM (0) and TCD (0.3): share of fresh noise
+};
+
+std::unique_ptr<Sampler> make_ddim(const SamplerSettings& settings);
+std::unique_ptr<Sampler> make_euler(const SamplerSettings& settings);
+
+}  // namespace nibble
