@@ -1,11 +1,10 @@
-#include "kernels/attention/attention_table.h"
+#include "kernels/attention/table.h"
 #include "kernels/simd/select.h"
 
 namespace nibble::kernels {
 
 const AttentionKernel& select_attention(CpuMask mask, DType dtype) {
-  static constexpr const AttentionKernel* kTable[] = {&kAttentionF32Scalar, &kAttentionBf16Scalar};
-  return select_kernel(kTable, mask, dtype);
+  return select_kernel(kAttentionKernels, mask, dtype);
 }
 
 }  // namespace nibble::kernels

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/attention/attention_table.h"
+#include "kernels/attention/table.h"
 
 namespace nibble::kernels {
 namespace {
@@ -59,7 +59,7 @@ struct Scalar {
 
 }  // namespace
 
-constexpr AttentionKernel kAttentionF32Scalar = Scalar<float>::kernel("attention_f32_scalar", DType::F32);
-constexpr AttentionKernel kAttentionBf16Scalar = Scalar<BFloat16>::kernel("attention_bf16_scalar", DType::BF16);
+constexpr AttentionKernel attention_f32_scalar = Scalar<float>::kernel("attention_f32_scalar", DType::F32);
+constexpr AttentionKernel attention_bf16_scalar = Scalar<BFloat16>::kernel("attention_bf16_scalar", DType::BF16);
 
 }  // namespace nibble::kernels

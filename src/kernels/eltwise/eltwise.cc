@@ -1,13 +1,14 @@
-#include "kernels/eltwise/eltwise_table.h"
+#include "kernels/eltwise/table.h"
 #include "kernels/simd/select.h"
 
 namespace nibble::kernels {
 
-const EltwiseKernel& select_eltwise(CpuMask mask, DType dtype) {
-  static constexpr const EltwiseKernel* kTable[] = {&kEltwiseF32Scalar, &kEltwiseBf16Scalar};
-  return select_kernel(kTable, mask, dtype);
-}
+const EltwiseKernel& select_eltwise(CpuMask mask, DType dtype) { return select_kernel(kEltwiseKernels, mask, dtype); }
 
-const CastKernel& select_cast(CpuMask mask) { return kCastScalar; }
+const CastKernel& select_cast(CpuMask mask) {
+  for (const CastKernel* kernel : kCastKernels)
+    if (mask.has(kernel->isa)) return *kernel;
+  return cast_scalar;
+}
 
 }  // namespace nibble::kernels

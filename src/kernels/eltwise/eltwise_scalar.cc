@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/eltwise/eltwise_table.h"
+#include "kernels/eltwise/table.h"
 
 namespace nibble::kernels {
 namespace {
@@ -119,8 +119,8 @@ void cast(DType from, const void* x, DType to, void* y, int64_t count) {
 
 }  // namespace
 
-constexpr EltwiseKernel kEltwiseF32Scalar = Scalar<float>::kernel("eltwise_f32_scalar", DType::F32);
-constexpr EltwiseKernel kEltwiseBf16Scalar = Scalar<BFloat16>::kernel("eltwise_bf16_scalar", DType::BF16);
-constexpr CastKernel kCastScalar = {"cast_scalar", Isa::Scalar, cast};
+constexpr EltwiseKernel eltwise_f32_scalar = Scalar<float>::kernel("eltwise_f32_scalar", DType::F32);
+constexpr EltwiseKernel eltwise_bf16_scalar = Scalar<BFloat16>::kernel("eltwise_bf16_scalar", DType::BF16);
+constexpr CastKernel cast_scalar = {"cast_scalar", Isa::Scalar, cast};
 
 }  // namespace nibble::kernels

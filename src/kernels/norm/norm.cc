@@ -1,14 +1,13 @@
 #include <cmath>
 
 #include "kernels/norm/moments.h"
-#include "kernels/norm/norm_table.h"
+#include "kernels/norm/table.h"
 #include "kernels/simd/select.h"
 
 namespace nibble::kernels {
 
 const NormKernel& select_norm(CpuMask mask, DType dtype) {
-  static constexpr const NormKernel* kTable[] = {&kNormF32Scalar, &kNormBf16Scalar};
-  return select_kernel(kTable, mask, dtype);
+  return select_kernel(kNormKernels, mask, dtype);
 }
 
 void finish_group_norm(const NormPartial* partial, int64_t blocks, int64_t groups, float epsilon, float* mean,

@@ -1,7 +1,7 @@
 // The oracle: two passes in double precision.
 #include <cmath>
 
-#include "kernels/norm/norm_table.h"
+#include "kernels/norm/table.h"
 
 namespace nibble::kernels {
 namespace {
@@ -80,7 +80,7 @@ struct Scalar {
 
 }  // namespace
 
-constexpr NormKernel kNormF32Scalar = Scalar<float>::kernel("norm_f32_scalar", DType::F32);
-constexpr NormKernel kNormBf16Scalar = Scalar<BFloat16>::kernel("norm_bf16_scalar", DType::BF16);
+constexpr NormKernel norm_f32_scalar = Scalar<float>::kernel("norm_f32_scalar", DType::F32);
+constexpr NormKernel norm_bf16_scalar = Scalar<BFloat16>::kernel("norm_bf16_scalar", DType::BF16);
 
 }  // namespace nibble::kernels

@@ -1,11 +1,10 @@
-#include "kernels/resample/resample_table.h"
+#include "kernels/resample/table.h"
 #include "kernels/simd/select.h"
 
 namespace nibble::kernels {
 
 const ResampleKernel& select_resample(CpuMask mask, DType dtype) {
-  static constexpr const ResampleKernel* kTable[] = {&kResampleF32Scalar, &kResampleBf16Scalar};
-  return select_kernel(kTable, mask, dtype);
+  return select_kernel(kResampleKernels, mask, dtype);
 }
 
 }  // namespace nibble::kernels

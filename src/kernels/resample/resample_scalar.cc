@@ -1,5 +1,5 @@
 // The oracle: source positions as torch computes them (float32), the blend in double.
-#include "kernels/resample/resample_table.h"
+#include "kernels/resample/table.h"
 #include "kernels/resample/source_position.h"
 
 namespace nibble::kernels {
@@ -44,7 +44,7 @@ struct Scalar {
 
 }  // namespace
 
-constexpr ResampleKernel kResampleF32Scalar = Scalar<float>::kernel("resample_f32_scalar", DType::F32);
-constexpr ResampleKernel kResampleBf16Scalar = Scalar<BFloat16>::kernel("resample_bf16_scalar", DType::BF16);
+constexpr ResampleKernel resample_f32_scalar = Scalar<float>::kernel("resample_f32_scalar", DType::F32);
+constexpr ResampleKernel resample_bf16_scalar = Scalar<BFloat16>::kernel("resample_bf16_scalar", DType::BF16);
 
 }  // namespace nibble::kernels

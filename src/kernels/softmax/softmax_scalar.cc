@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/softmax/softmax_table.h"
+#include "kernels/softmax/table.h"
 
 namespace nibble::kernels {
 namespace {
@@ -32,7 +32,7 @@ struct Scalar {
 
 }  // namespace
 
-constexpr SoftmaxKernel kSoftmaxF32Scalar = Scalar<float>::kernel("softmax_f32_scalar", DType::F32);
-constexpr SoftmaxKernel kSoftmaxBf16Scalar = Scalar<BFloat16>::kernel("softmax_bf16_scalar", DType::BF16);
+constexpr SoftmaxKernel softmax_f32_scalar = Scalar<float>::kernel("softmax_f32_scalar", DType::F32);
+constexpr SoftmaxKernel softmax_bf16_scalar = Scalar<BFloat16>::kernel("softmax_bf16_scalar", DType::BF16);
 
 }  // namespace nibble::kernels

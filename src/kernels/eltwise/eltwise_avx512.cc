@@ -1,0 +1,11 @@
+#include "kernels/simd/vec_avx512.h"
+
+#include "kernels/eltwise/eltwise_impl.h"
+
+namespace nibble::kernels {
+
+constexpr EltwiseKernel eltwise_f32_avx512 = Eltwise<float>::kernel("eltwise_f32_avx512", DType::F32);
+constexpr EltwiseKernel eltwise_bf16_avx512 = Eltwise<BFloat16>::kernel("eltwise_bf16_avx512", DType::BF16);
+constexpr CastKernel cast_avx512 = {"cast_avx512", kIsa, cast_arrays};
+
+}  // namespace nibble::kernels

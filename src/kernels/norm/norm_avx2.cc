@@ -1,0 +1,10 @@
+#include "kernels/simd/vec_avx2.h"
+
+#include "kernels/norm/norm_impl.h"
+
+namespace nibble::kernels {
+
+constexpr NormKernel norm_f32_avx2 = Norm<float>::kernel("norm_f32_avx2", DType::F32);
+constexpr NormKernel norm_bf16_avx2 = Norm<BFloat16>::kernel("norm_bf16_avx2", DType::BF16);
+
+}  // namespace nibble::kernels

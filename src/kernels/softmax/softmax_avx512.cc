@@ -1,0 +1,10 @@
+#include "kernels/simd/vec_avx512.h"
+
+#include "kernels/softmax/softmax_impl.h"
+
+namespace nibble::kernels {
+
+constexpr SoftmaxKernel softmax_f32_avx512 = Softmax<float>::kernel("softmax_f32_avx512", DType::F32);
+constexpr SoftmaxKernel softmax_bf16_avx512 = Softmax<BFloat16>::kernel("softmax_bf16_avx512", DType::BF16);
+
+}  // namespace nibble::kernels
