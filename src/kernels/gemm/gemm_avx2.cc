@@ -90,6 +90,9 @@ NIBBLE_INLINE __m256i broadcast_pair(const uint16_t* a) {
   return _mm256_set1_epi32(pair);
 }
 
+// Makes the compiler read the pairs again, which is free, rather than keep them in registers it does not have.
+#define KEEP_REGISTERS() __asm__ volatile("" ::: "memory")
+
 NIBBLE_KERNEL void tile_bf16(const TileArgs& args) {
   __m256 acc[kMr][2];
   clear(acc);
@@ -109,6 +112,7 @@ NIBBLE_KERNEL void tile_bf16(const TileArgs& args) {
         acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
         acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
       }
+      KEEP_REGISTERS();
       const __m256 b2 = _mm256_loadu_ps(b + 16), b3 = _mm256_loadu_ps(b + 24);
 #pragma GCC unroll 6
       for (int i = 0; i < kMr; ++i) {

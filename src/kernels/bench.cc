@@ -1,0 +1,30 @@
+#include "kernels/bench.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+namespace nibble::kernels {
+namespace {
+
+double thread_cpu_seconds() {
+  timespec now = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+}  // namespace
+
+double best_cpu_seconds(const std::function<void()>& body, double budget_seconds) {
+  const double start = thread_cpu_seconds();
+  double best = 1e30, now = start;
+  for (int runs = 0; runs < 3 || now - start < budget_seconds; ++runs) {
+    const double begin = thread_cpu_seconds();
+    body();
+    now = thread_cpu_seconds();
+    best = std::min(best, now - begin);
+  }
+  return best;
+}
+
+}  // namespace nibble::kernels

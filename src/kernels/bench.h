@@ -1,0 +1,32 @@
+// What a benchmark of kernels reports. Times are CPU time of one thread, the best of many runs, so that other work on
+// the machine disturbs them little; `peak` is what this machine reaches in the same run, not a figure from a data
+// sheet.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/context.h"
+#include "base/cpu.h"
+
+namespace nibble::kernels {
+
+struct BenchRow {
+  std::string name;   // kernel
+  std::string shape;  // "M 4096 N 1280 K 1280"
+  double work;        // operations (a multiply-add counts two) or bytes
+  double seconds;
+  double peak;  // work per second of the machine; 0: no bound known
+  double rate() const { return work / seconds; }
+  double ratio() const { return peak > 0 ? rate() / peak : 0; }
+};
+
+// Runs `body` until `budget_seconds` are used (at least 3 times) and returns its smallest thread CPU time.
+double best_cpu_seconds(const std::function<void()>& body, double budget_seconds = 0.3);
+
+// One function per family, in its *_bench.cc.
+std::vector<BenchRow> bench_peaks(Context& context);
+std::vector<BenchRow> bench_gemm(Context& context);
+
+}  // namespace nibble::kernels
