@@ -1,0 +1,16 @@
+// The directory of a zip file, for files whose entries are stored (not compressed), as torch writes them. Zip64 included.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+namespace nibble {
+
+// Bytes of every entry by name, inside `bytes`. Entries that are compressed or encrypted are refused with Unsupported,
+// damaged directories with Corrupt; `what` names the file in the message.
+std::unordered_map<std::string, std::span<const std::byte>> read_stored_zip(std::span<const std::byte> bytes,
+                                                                            const std::string& what);
+
+}  // namespace nibble
