@@ -44,7 +44,9 @@ else
   add=""
   for architecture in "${foreign[@]}"; do add+="dpkg --add-architecture $architecture && "; done
   echo "nibble: packages are missing and there is no root access here; run this line, then try again:" >&2
-  echo "su -c '${add}apt-get update && apt-get install -y --no-install-recommends ${missing[*]}'" >&2
+  become="su -c"
+  if command -v sudo >/dev/null; then become="sudo sh -c"; fi
+  echo "$become '${add}apt-get update && apt-get install -y --no-install-recommends ${missing[*]}'" >&2
   exit 1
 fi
 
