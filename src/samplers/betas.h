@@ -11,8 +11,8 @@ namespace nibble {
 // num_train_timesteps values in [0, 1). Throws Error{InvalidArgument} when the configuration gives others.
 std::vector<float> make_betas(const SchedulerConfig& config);
 
-// Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1: the last timestep carries
-// no signal.
+// Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1: the last timestep
+// carries no signal.
 std::vector<float> rescale_zero_terminal_snr(std::span<const float> betas);
 
 // alphas_cumprod[t] = product of 1 - beta[0..t]; products accumulate in double, as torch.cumprod does.

@@ -20,11 +20,12 @@ std::vector<double> log_linear_sigmas(const SigmaTable& table, int steps) {
 
 Schedule euler_schedule(const SchedulerConfig& config, int steps) {
   const SigmaTable table = make_sigma_table(make_alphas_cumprod(config, ZeroSnr::Floored));
-  SigmaPlan plan = make_sigma_plan(config, table, steps, Rounding::Fractional, Bounds::FromConfig);
+  SigmaPlan plan = make_sigma_plan(config, table, steps, Rounding::Float32, Bounds::FromConfig);
   if (config.interpolation_type == "log_linear") {
     if (config.sigma_schedule() == SigmaSchedule::Normal) plan.sigmas = log_linear_sigmas(table, steps);
   } else if (config.interpolation_type != "linear") {
-    fail(ErrorCode::InvalidArgument, "interpolation_type: want linear or log_linear; found {}", config.interpolation_type);
+    fail(ErrorCode::InvalidArgument, "interpolation_type: want linear or log_linear; found {}",
+         config.interpolation_type);
   }
   const float last = config.final_sigmas_type == FinalSigma::SigmaMin ? table.sigmas.front() : 0.0f;
   const std::vector<float> sigmas = with_final_sigma(plan.sigmas, last);

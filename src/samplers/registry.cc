@@ -10,36 +10,203 @@ namespace nibble {
 namespace {
 
 // Own defaults of the diffusers classes where they differ from SchedulerConfig's.
+SchedulerConfig common_defaults() { return {}; }
 SchedulerConfig leading_defaults() {
   SchedulerConfig config;
   config.timestep_spacing = TimestepSpacing::Leading;
   return config;
 }
-SchedulerConfig common_defaults() { return {}; }
+SchedulerConfig pndm_defaults() {
+  SchedulerConfig config = leading_defaults();
+  config.set_alpha_to_one = false;
+  return config;
+}
+SchedulerConfig k_diffusion_defaults() {
+  SchedulerConfig config;
+  config.beta_start = 0.00085;
+  config.beta_end = 0.012;
+  config.clip_sample = false;
+  return config;
+}
+SchedulerConfig distilled_defaults() {
+  SchedulerConfig config = k_diffusion_defaults();
+  config.beta_schedule = BetaSchedule::ScaledLinear;
+  return config;
+}
 
 constexpr SamplerInfo kSamplers[] = {
+    {.name = "pndm",
+     .class_name = "PNDMScheduler",
+     .title = "PNDM",
+     .aliases = "plms",
+     .help = "Stable Diffusion 1's own: linear multistep of order 4; A1111's PLMS always uses leading spacing "
+             "with offset 1",
+     .order = 1,
+     .random = false,
+     .schedules = false,
+     .algorithm = nullptr,
+     .defaults = pndm_defaults,
+     .make = make_pndm},
     {.name = "ddim",
      .class_name = "DDIMScheduler",
      .title = "DDIM",
      .aliases = "",
-     .help = "first order, eta for fresh noise; A1111 starts one timestep later and rounds its spacing differently",
+     .help = "first order, --eta adds fresh noise; A1111 always uses leading spacing with offset 1 and ends at "
+             "timestep 0's level",
      .order = 1,
      .random = false,
      .schedules = false,
      .algorithm = nullptr,
      .defaults = leading_defaults,
      .make = make_ddim},
+    {.name = "ddpm",
+     .class_name = "DDPMScheduler",
+     .title = "DDPM",
+     .aliases = "",
+     .help = "first order with the training process's own noise; not in A1111",
+     .order = 1,
+     .random = true,
+     .schedules = false,
+     .algorithm = nullptr,
+     .defaults = leading_defaults,
+     .make = make_ddpm},
     {.name = "euler",
      .class_name = "EulerDiscreteScheduler",
      .title = "Euler",
-     .aliases = "k_euler",
-     .help = "first order; A1111 has churn settings (off by default) and spaces timesteps from 999 down to 0",
+     .aliases = "k_euler, euler_discrete",
+     .help = "first order; A1111 spaces timesteps evenly from 999 to 0 whatever the model says and interpolates "
+             "log sigma",
      .order = 1,
      .random = false,
      .schedules = true,
      .algorithm = nullptr,
      .defaults = common_defaults,
      .make = make_euler},
+    {.name = "euler_a",
+     .class_name = "EulerAncestralDiscreteScheduler",
+     .title = "Euler a",
+     .aliases = "euler_ancestral, k_euler_a, euler_ancestral_discrete",
+     .help = "Euler with fresh noise each step; A1111 spaces as for Euler and draws its noise from another stream",
+     .order = 1,
+     .random = true,
+     .schedules = false,
+     .algorithm = nullptr,
+     .defaults = common_defaults,
+     .make = make_euler_ancestral},
+    {.name = "heun",
+     .class_name = "HeunDiscreteScheduler",
+     .title = "Heun",
+     .aliases = "k_heun, heun_discrete",
+     .help = "second order, two model calls a step; A1111 spaces as for Euler",
+     .order = 2,
+     .random = false,
+     .schedules = true,
+     .algorithm = nullptr,
+     .defaults = k_diffusion_defaults,
+     .make = make_heun},
+    {.name = "dpm2",
+     .class_name = "KDPM2DiscreteScheduler",
+     .title = "DPM2",
+     .aliases = "k_dpm_2, dpm_2",
+     .help = "second order with a midpoint in log sigma, two model calls a step; A1111 leaves out the last level "
+             "but one",
+     .order = 2,
+     .random = false,
+     .schedules = true,
+     .algorithm = nullptr,
+     .defaults = k_diffusion_defaults,
+     .make = make_dpm2},
+    {.name = "dpm2_a",
+     .class_name = "KDPM2AncestralDiscreteScheduler",
+     .title = "DPM2 a",
+     .aliases = "k_dpm_2_a, dpm_2_ancestral, dpm2_ancestral",
+     .help = "DPM2 with fresh noise each step; A1111 leaves out the last level but one and draws other noise",
+     .order = 2,
+     .random = true,
+     .schedules = true,
+     .algorithm = nullptr,
+     .defaults = k_diffusion_defaults,
+     .make = make_dpm2_ancestral},
+    {.name = "dpmpp_2m",
+     .class_name = "DPMSolverMultistepScheduler",
+     .title = "DPM++ 2M",
+     .aliases = "dpmsolver++, k_dpmpp_2m",
+     .help = "second order from the last two outputs; A1111 takes Karras levels unless told otherwise and keeps "
+             "timestep 0",
+     .order = 1,
+     .random = false,
+     .schedules = true,
+     .algorithm = "dpmsolver++",
+     .defaults = common_defaults,
+     .make = make_dpmpp_2m},
+    {.name = "dpmpp_2m_sde",
+     .class_name = "DPMSolverMultistepScheduler",
+     .title = "DPM++ 2M SDE",
+     .aliases = "sde-dpmsolver++, k_dpmpp_2m_sde",
+     .help = "DPM++ 2M with fresh noise each step; A1111 draws a Brownian path and takes exponential levels "
+             "unless told otherwise",
+     .order = 1,
+     .random = true,
+     .schedules = true,
+     .algorithm = "sde-dpmsolver++",
+     .defaults = common_defaults,
+     .make = make_dpmpp_2m},
+    {.name = "dpmpp_sde",
+     .class_name = "DPMSolverSDEScheduler",
+     .title = "DPM++ SDE",
+     .aliases = "k_dpmpp_sde",
+     .help = "second order, two model calls and two draws of noise a step; A1111 (and diffusers) draw from a "
+             "torchsde tree",
+     .order = 2,
+     .random = true,
+     .schedules = true,
+     .algorithm = nullptr,
+     .defaults = k_diffusion_defaults,
+     .make = make_dpmpp_sde},
+    {.name = "unipc",
+     .class_name = "UniPCMultistepScheduler",
+     .title = "UniPC",
+     .aliases = "uni_pc, uni_pc_bh2",
+     .help = "predictor and corrector of order 2 at one model call a step; A1111 takes order 3 and B1",
+     .order = 1,
+     .random = false,
+     .schedules = true,
+     .algorithm = nullptr,
+     .defaults = common_defaults,
+     .make = make_unipc},
+    {.name = "lms",
+     .class_name = "LMSDiscreteScheduler",
+     .title = "LMS",
+     .aliases = "k_lms, lms_discrete",
+     .help = "linear multistep of order 4 over sigma; A1111 spaces as for Euler",
+     .order = 1,
+     .random = false,
+     .schedules = true,
+     .algorithm = nullptr,
+     .defaults = common_defaults,
+     .make = make_lms},
+    {.name = "lcm",
+     .class_name = "LCMScheduler",
+     .title = "LCM",
+     .aliases = "latent_consistency",
+     .help = "for LCM-distilled models, 1 to 8 steps; A1111 always assumes 50 original steps and draws other noise",
+     .order = 1,
+     .random = true,
+     .schedules = false,
+     .algorithm = nullptr,
+     .defaults = distilled_defaults,
+     .make = make_lcm},
+    {.name = "tcd",
+     .class_name = "TCDScheduler",
+     .title = "TCD",
+     .aliases = "",
+     .help = "for TCD-distilled models; --eta (0.3) is its gamma; not in A1111",
+     .order = 1,
+     .random = true,
+     .schedules = false,
+     .algorithm = nullptr,
+     .defaults = distilled_defaults,
+     .make = make_tcd},
 };
 
 struct ScheduleName {
@@ -67,7 +234,8 @@ std::string plain_name(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '+') out += 'p';
-    if (std::isalnum(static_cast<unsigned char>(c))) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const auto code = static_cast<unsigned char>(c);
+    if (std::isalnum(code)) out += static_cast<char>(std::tolower(code));
   }
   return out;
 }
@@ -165,11 +333,15 @@ SamplerChoice find_sampler(std::string_view name, const Json& scheduler_config) 
   fail(ErrorCode::NotFound, "sampler {}: want one of {}", wanted, listed_names());
 }
 
-std::unique_ptr<Sampler> make_sampler(const Json& scheduler_config, std::string_view name, const SamplerOptions& options,
-                                      int steps) {
+std::unique_ptr<Sampler> make_sampler(const Json& scheduler_config, std::string_view name,
+                                      const SamplerOptions& options, int steps) {
   const SamplerChoice choice = find_sampler(name, scheduler_config);
-  SamplerSettings settings{.config = read_scheduler_config(scheduler_config, choice.info->defaults()), .steps = steps, .eta = {}};
-  if (!choice.by_class_name && choice.info->algorithm != nullptr) settings.config.algorithm_type = choice.info->algorithm;
+  SamplerSettings settings;
+  settings.config = read_scheduler_config(scheduler_config, choice.info->defaults());
+  settings.steps = steps;
+  if (!choice.by_class_name && choice.info->algorithm != nullptr) {
+    settings.config.algorithm_type = choice.info->algorithm;
+  }
   apply(choice.options, *choice.info, settings);
   apply(options, *choice.info, settings);
   return choice.info->make(settings);

@@ -48,13 +48,13 @@ struct SamplerChoice {
 // configuration's own "_class_name". Throws Error{NotFound} listing the names.
 SamplerChoice find_sampler(std::string_view name, const Json& scheduler_config);
 
-// "normal", "karras", "exponential", "beta", "sgm_uniform", "simple", "lu" (and A1111's spelling of them); sgm_uniform and
-// simple mean trailing spacing, as diffusers documents them. Throws Error{InvalidArgument}.
+// "normal", "karras", "exponential", "beta", "sgm_uniform", "simple", "lu" (and A1111's spelling of them); sgm_uniform
+// and simple mean trailing spacing, as diffusers documents them. Throws Error{InvalidArgument}.
 SamplerOptions parse_sigma_schedule(std::string_view name);
 
-// X.from_config(config) of diffusers with `options` on top. `scheduler_config` is the parsed scheduler_config.json, or an
-// empty object for the class's defaults. Throws Error{Unsupported} for an option the sampler does not know.
-std::unique_ptr<Sampler> make_sampler(const Json& scheduler_config, std::string_view name, const SamplerOptions& options,
-                                      int steps);
+// X.from_config(config) of diffusers with `options` on top. `scheduler_config` is the parsed scheduler_config.json, or
+// an empty object for the class's defaults. Throws Error{Unsupported} for an option the sampler does not know.
+std::unique_ptr<Sampler> make_sampler(const Json& scheduler_config, std::string_view name,
+                                      const SamplerOptions& options, int steps);
 
 }  // namespace nibble

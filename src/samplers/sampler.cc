@@ -20,8 +20,8 @@ int Sampler::start_index(double strength) const {
   const int steps = schedule_.steps, kept = std::min(static_cast<int>(steps * strength), steps);
   const int index = (steps - kept) * schedule_.order;
   if (kept == 0 || index >= calls()) {
-    fail(ErrorCode::InvalidArgument, "strength {}: want at least one of {} steps; raise the strength or the steps", strength,
-         steps);
+    fail(ErrorCode::InvalidArgument, "strength {}: want at least one of {} steps; raise the strength or the steps",
+         strength, steps);
   }
   return index;
 }

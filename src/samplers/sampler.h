@@ -21,8 +21,8 @@
 
 namespace nibble {
 
-// Fills the span with standard normal numbers, laid out like the sample. To equal diffusers each picture's part is drawn
-// from its own Generator in the order channel, row, column, in one randn call for each call of this function.
+// Fills the span with standard normal numbers, laid out like the sample. To equal diffusers each picture's part is
+// drawn from its own Generator in the order channel, row, column, in one randn call for each call of this function.
 using NoiseSource = std::function<void(std::span<float>)>;
 
 enum class SampleSpace {
@@ -47,8 +47,8 @@ struct Schedule {
   std::vector<float> sigmas;  // as in diffusers, ends with the final one; empty where diffusers has none
 };
 
-// Holds the history of one run over one picture or one batch (all arithmetic is elementwise, except dynamic thresholding,
-// which takes the whole span as one picture). Not safe to share between threads.
+// Holds the history of one run over one picture or one batch (all arithmetic is elementwise, except dynamic
+// thresholding, which takes the whole span as one picture). Not safe to share between threads.
 class Sampler {
  public:
   virtual ~Sampler() = default;

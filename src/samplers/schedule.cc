@@ -66,7 +66,9 @@ std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, R
   std::vector<double> out = linspace(0, train - 1, steps);
   std::reverse(out.begin(), out.end());
   if (rounding == Rounding::Whole) return rounded(std::move(out));
-  for (double& t : out) t = static_cast<float>(t);
+  if (rounding == Rounding::Float32) {
+    for (double& t : out) t = static_cast<float>(t);
+  }
   return out;
 }
 
@@ -165,7 +167,8 @@ std::vector<float> with_final_sigma(std::span<const double> sigmas, float last) 
 
 Schedule exploding_schedule(const SchedulerConfig& config, int steps, int order, std::span<const double> timesteps,
                             std::vector<float> sigmas, std::span<const float> model_sigmas) {
-  Schedule schedule{.space = SampleSpace::VarianceExploding, .prediction = config.prediction_type, .steps = steps, .order = order};
+  Schedule schedule{
+      .space = SampleSpace::VarianceExploding, .prediction = config.prediction_type, .steps = steps, .order = order};
   for (size_t i = 0; i < timesteps.size(); ++i) {
     const float sigma = model_sigmas[i];
     schedule.calls.push_back({.timestep = static_cast<float>(timesteps[i]),

@@ -17,8 +17,8 @@ void check_steps(const SchedulerConfig& config, int steps);
 
 // Timesteps from noisy to clean. `leading` adds steps_offset. `trailing` is numpy.arange(train, 0, -train / steps) - 1,
 // whose rounding gives one value too many (-1) for some counts; that one is left out.
-// Whole: linspace is rounded to whole timesteps. Fractional: it is not (rounded to float32).
-enum class Rounding { Whole, Fractional };
+// `rounding` is that of linspace, which alone gives fractions.
+enum class Rounding { Whole, Float32, None };
 std::vector<double> spaced_timesteps(const SchedulerConfig& config, int steps, Rounding rounding);
 
 // The multistep solvers of DPM kind place steps + 1 points for leading and linspace and leave out the cleanest.
@@ -56,7 +56,7 @@ std::vector<float> with_final_sigma(std::span<const double> sigmas, float last);
 Schedule exploding_schedule(const SchedulerConfig& config, int steps, int order, std::span<const double> timesteps,
                             std::vector<float> sigmas, std::span<const float> model_sigmas);
 
-// A schedule on whole timesteps with the levels of alphas_cumprod. Throws Error{InvalidArgument} for a timestep outside.
+// A schedule on whole timesteps with the levels of alphas_cumprod. Throws Error{InvalidArgument} for one outside.
 Schedule preserving_schedule(const SchedulerConfig& config, int steps, std::span<const double> timesteps,
                              std::span<const float> alphas_cumprod);
 

@@ -82,7 +82,9 @@ class Reader {
     if (!has(key)) return;
     double value = 0;
     read(key, value);
-    if (!(value >= low && value <= high) || value != std::floor(value)) wrong(key, format("a whole number {} to {}", low, high));
+    if (!(value >= low && value <= high) || value != std::floor(value)) {
+      wrong(key, format("a whole number {} to {}", low, high));
+    }
     out = static_cast<int>(value);
   }
   template <typename T, size_t N>
@@ -104,7 +106,8 @@ class Reader {
   void refuse(const char* key) const {
     bool on = false;
     read(key, on);
-    if (on) fail(ErrorCode::Unsupported, "scheduler config: {} is for flow-matching models, which no sampler here serves", key);
+    if (!on) return;
+    fail(ErrorCode::Unsupported, "scheduler config: {} is for flow-matching models, which no sampler here serves", key);
   }
 
  private:
