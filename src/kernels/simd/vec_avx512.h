@@ -68,6 +68,17 @@ NIBBLE_INLINE void store(Float16* p, Vec a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
 
+// Rows become columns: lane j of rows[i] moves to lane i of rows[j].
+NIBBLE_INLINE void transpose(Vec rows[16]) {
+  alignas(64) float lanes[16][16];
+  for (int i = 0; i < 16; ++i) _mm512_store_ps(lanes[i], rows[i].v);
+  for (int j = 0; j < 16; ++j) {
+    alignas(64) float column[16];
+    for (int i = 0; i < 16; ++i) column[i] = lanes[i][j];
+    rows[j].v = _mm512_load_ps(column);
+  }
+}
+
 }  // namespace
 }  // namespace nibble::kernels
 

@@ -64,6 +64,16 @@ NIBBLE_INLINE void store(Float16* p, Vec a) {
   vst1_u16(reinterpret_cast<uint16_t*>(p), vreinterpret_u16_f16(vcvt_f16_f32(a.v)));
 }
 
+// Rows become columns: lane j of rows[i] moves to lane i of rows[j].
+NIBBLE_INLINE void transpose(Vec rows[4]) {
+  const float32x4_t a = vzip1q_f32(rows[0].v, rows[2].v), b = vzip2q_f32(rows[0].v, rows[2].v);
+  const float32x4_t c = vzip1q_f32(rows[1].v, rows[3].v), d = vzip2q_f32(rows[1].v, rows[3].v);
+  rows[0].v = vzip1q_f32(a, c);
+  rows[1].v = vzip2q_f32(a, c);
+  rows[2].v = vzip1q_f32(b, d);
+  rows[3].v = vzip2q_f32(b, d);
+}
+
 }  // namespace
 }  // namespace nibble::kernels
 

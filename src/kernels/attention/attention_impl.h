@@ -1,0 +1,287 @@
+// Attention over the Vec of the including attention_<isa>.cc, which also defines the register tiles:
+//   kStepPanel     vectors of an ordinary panel (keys of a score tile, head elements of a value tile)
+//   kMaxPanel      widest panel; a rest of at most this many vectors becomes one panel
+//   kRowsOfPanel   rows of a tile by its vectors
+//
+// A pass packs its query rows once and keeps their output sums, maxima and weights in scratch. It walks over the keys in
+// blocks of kKeys: each block is packed once and used by all rows, kTileRows at a time, so that scores stay in the
+// first-level cache. Every sum runs over the same order whatever tile a row stands in.
+#pragma once
+
+#include "kernels/attention/table.h"
+
+namespace nibble::kernels {
+namespace {
+
+constexpr int64_t kWidth = Vec::kWidth;
+constexpr int64_t kKeys = 128;     // keys of a block
+constexpr int64_t kTileRows = 24;  // a multiple of every entry of kRowsOfPanel
+constexpr int64_t kScoreRows = kRowsOfPanel[kStepPanel];
+constexpr float kLog2e = 1.44269504f;
+constexpr float kLowest = -3.0e38f;
+
+constexpr int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t max_of(int64_t a, int64_t b) { return a < b ? b : a; }
+constexpr int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
+constexpr int64_t panel_vectors(int64_t rest) { return rest <= kMaxPanel ? rest : kStepPanel; }
+
+// Rows of a pass: as many as leave their output sums in the second-level cache.
+int64_t row_block(int64_t d) { return kTileRows * min_of(20, max_of(4, 32768 / (kTileRows * d))); }
+
+// Parts of the scratch, in floats; each is a multiple of 16.
+struct Layout {
+  int64_t rows, padded_d;
+  int64_t q, k, v, scores, out, largest, sum, end;
+
+  explicit Layout(int64_t d)
+      : rows(row_block(d)),
+        padded_d(round_up(d, kWidth)),
+        q(0),
+        k(q + round_up(rows * d, 16)),
+        v(k + kKeys * d),
+        scores(v + kKeys * padded_d),
+        out(scores + kTileRows * kKeys),
+        largest(out + round_up(rows * padded_d, 16)),
+        sum(largest + round_up(rows, 16)),
+        end(sum + rows * kWidth) {}
+};
+
+size_t scratch_bytes(int64_t, int64_t d) { return static_cast<size_t>(Layout(d).end) * sizeof(float); }
+
+// s[i][j] = sum_c q[c][i] * k[c][j] for kScoreRows rows and `vectors` vectors of keys; s has kKeys columns.
+template <int vectors>
+NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t d, float* s) {
+  Vec sums[kScoreRows][vectors];
+  for (auto& row : sums)
+    for (Vec& x : row) x = set(0.0f);
+  for (int64_t c = 0; c < d; ++c, q += kScoreRows, k += vectors * kWidth) {
+    Vec keys[vectors];
+    for (int j = 0; j < vectors; ++j) keys[j] = load(k + j * kWidth);
+    for (int i = 0; i < kScoreRows; ++i) {
+      const Vec x = set(q[i]);
+      for (int j = 0; j < vectors; ++j) sums[i][j] = fma(x, keys[j], sums[i][j]);
+    }
+  }
+  for (int i = 0; i < kScoreRows; ++i)
+    for (int j = 0; j < vectors; ++j) store(s + i * kKeys + j * kWidth, sums[i][j]);
+}
+
+// out[i][c] = out[i][c] * factor[i] + sum_j p[i][j] * v[j][c] over `keys` keys; p has kKeys columns.
+template <int vectors>
+NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t keys, const float* factor, float* out,
+                              int64_t out_stride) {
+  constexpr int kRows = kRowsOfPanel[vectors];
+  Vec sums[kRows][vectors];
+  for (int i = 0; i < kRows; ++i)
+    for (int j = 0; j < vectors; ++j) sums[i][j] = load(out + i * out_stride + j * kWidth) * set(factor[i]);
+  for (int64_t key = 0; key < keys; ++key, ++p, v += vectors * kWidth) {
+    Vec values[vectors];
+    for (int j = 0; j < vectors; ++j) values[j] = load(v + j * kWidth);
+    for (int i = 0; i < kRows; ++i) {
+      const Vec x = set(p[i * kKeys]);
+      for (int j = 0; j < vectors; ++j) sums[i][j] = fma(x, values[j], sums[i][j]);
+    }
+  }
+  for (int i = 0; i < kRows; ++i)
+    for (int j = 0; j < vectors; ++j) store(out + i * out_stride + j * kWidth, sums[i][j]);
+}
+
+using ScoreTile = void (*)(const float*, const float*, int64_t, float*);
+using ValueTile = void (*)(const float*, const float*, int64_t, const float*, float*, int64_t);
+
+ScoreTile score_tile_of(int64_t vectors) {
+  static_assert(kStepPanel == 2 || kStepPanel == 4);
+  if (vectors == 1) return score_tile<1>;
+  if (vectors == 2) return score_tile<2>;
+  if constexpr (kStepPanel == 4) {
+    if (vectors == 3) return score_tile<3>;
+    return score_tile<4>;
+  }
+  return score_tile<2>;
+}
+
+ValueTile value_tile_of(int64_t vectors) {
+  static_assert(kMaxPanel == 3 || kMaxPanel == 4);
+  if (vectors == 1) return value_tile<1>;
+  if (vectors == 2) return value_tile<2>;
+  if (vectors == 3) return value_tile<3>;
+  return value_tile<kMaxPanel>;
+}
+
+// Turns `count` scores of a row (log2 units, `padded` columns) into weights exp2(s - largest); returns the factor that
+// brings earlier sums to the new maximum.
+float weigh_row(float* s, const float* bias, int64_t count, int64_t padded, float* largest, float* sum) {
+  if (bias != nullptr) {
+    int64_t j = 0;
+    for (; j + kWidth <= count; j += kWidth) store(s + j, fma(load(bias + j), set(kLog2e), load(s + j)));
+    if (j < count) store(s + j, fma(load_part(bias + j, count - j), set(kLog2e), load(s + j)));
+  }
+  for (int64_t j = count; j < padded; ++j) s[j] = -__builtin_inff();
+  Vec tops = set(*largest);
+  for (int64_t j = 0; j < padded; j += kWidth) tops = max(tops, load(s + j));
+  const float top = reduce_max(tops);
+  Vec total = set(0.0f);
+  for (int64_t j = 0; j < padded; j += kWidth) {
+    const Vec weight = exp2_flushing(load(s + j) - set(top));
+    total = total + weight;
+    store(s + j, weight);
+  }
+  float factors[kWidth];
+  const Vec factor = exp2_flushing(set(*largest) - set(top));
+  store(factors, factor);
+  store(sum, fma(load(sum), factor, total));
+  *largest = top;
+  return factors[0];
+}
+
+template <typename T>
+struct Attention {
+  static const T* token(const void* x, int64_t t, int64_t stride, int64_t column) {
+    return static_cast<const T*>(x) + t * stride + column;
+  }
+
+  // One vector of elements [c, c + kWidth) of a token, zero past d.
+  static Vec part(const T* x, int64_t c, int64_t d) {
+    return c + kWidth <= d ? load(x + c) : load_part(x + c, d - c);
+  }
+
+  // [row / kScoreRows][d][kScoreRows], scaled to log2 units; missing rows are zero.
+  static void pack_queries(const AttentionArgs& a, int64_t head, int64_t begin, int64_t rows, float* q) {
+    const Vec scale = set(a.scale * kLog2e);
+    for (int64_t r = 0; r < round_up(rows, kTileRows); ++r) {
+      float* to = q + r / kScoreRows * a.d * kScoreRows + r % kScoreRows;
+      for (int64_t c = 0; c < a.d; c += kWidth) {
+        float lanes[kWidth] = {};
+        if (r < rows) store(lanes, part(token(a.q, begin + r, a.q_stride, head * a.d), c, a.d) * scale);
+        for (int64_t i = 0; i < min_of(kWidth, a.d - c); ++i) to[(c + i) * kScoreRows] = lanes[i];
+      }
+    }
+  }
+
+  // Panels of keys: [d][panel width], missing keys zero.
+  static void pack_keys(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, float* k) {
+    for (int64_t j = 0; j < round_up(count, kWidth);) {
+      const int64_t width = min_of(kStepPanel * kWidth, round_up(count, kWidth) - j);
+      for (int64_t i = 0; i < width; i += kWidth) pack_key_vector(a, column, begin + j + i, count - j - i, width, k + i);
+      k += width * a.d;
+      j += width;
+    }
+  }
+
+  // kWidth keys, of which `count` exist, into k[c * width + lane].
+  static void pack_key_vector(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, int64_t width,
+                              float* k) {
+    for (int64_t c = 0; c < a.d; c += kWidth) {
+      Vec block[kWidth];
+      for (int64_t i = 0; i < kWidth; ++i)
+        block[i] = i < count ? part(token(a.k, begin + i, a.k_stride, column), c, a.d) : set(0.0f);
+      transpose(block);
+      for (int64_t i = 0; i < min_of(kWidth, a.d - c); ++i) store(k + (c + i) * width, block[i]);
+    }
+  }
+
+  // Panels of head elements: [count][panel width], zero past d.
+  static void pack_values(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, float* v) {
+    const int64_t vectors = round_up(a.d, kWidth) / kWidth;
+    for (int64_t first = 0; first < vectors;) {
+      const int64_t width = panel_vectors(vectors - first);
+      for (int64_t j = 0; j < count; ++j)
+        for (int64_t i = 0; i < width; ++i, v += kWidth)
+          store(v, part(token(a.v, begin + j, a.v_stride, column), (first + i) * kWidth, a.d));
+      first += width;
+    }
+  }
+
+  // scores = q k^T for the first `rows` of a tile and all keys of the block.
+  static void score(const float* q, const float* k, int64_t rows, int64_t count, int64_t d, float* scores) {
+    const int64_t vectors = round_up(count, kWidth) / kWidth;
+    for (int64_t first = 0; first < vectors;) {
+      const int64_t width = min_of(kStepPanel, vectors - first);
+      const ScoreTile tile = score_tile_of(width);
+      for (int64_t r = 0; r < rows; r += kScoreRows) tile(q + r * d, k, d, scores + r * kKeys + first * kWidth);
+      k += width * kWidth * d;
+      first += width;
+    }
+  }
+
+  static void accumulate(const float* weights, const float* v, int64_t rows, int64_t count, int64_t padded_d,
+                         const float* factors, float* out) {
+    const int64_t vectors = padded_d / kWidth;
+    for (int64_t first = 0; first < vectors;) {
+      const int64_t width = panel_vectors(vectors - first);
+      const ValueTile tile = value_tile_of(width);
+      for (int64_t r = 0; r < rows; r += kRowsOfPanel[width])
+        tile(weights + r * kKeys, v, count, factors + r, out + r * padded_d + first * kWidth, padded_d);
+      v += width * kWidth * count;
+      first += width;
+    }
+  }
+
+  // Keys that a row sees.
+  static int64_t visible(const AttentionArgs& a, int64_t row) {
+    return a.causal ? max_of(0, min_of(a.lk, row + a.lk - a.lq + 1)) : a.lk;
+  }
+
+  static void pass(const AttentionArgs& a, int64_t head, int64_t begin, int64_t rows, float* scratch) {
+    const Layout at(a.d);
+    const int64_t column = head / a.heads_per_kv * a.d;
+    float *out = scratch + at.out, *largest = scratch + at.largest, *sum = scratch + at.sum;
+    pack_queries(a, head, begin, rows, scratch + at.q);
+    for (int64_t i = 0; i < round_up(rows, kTileRows) * at.padded_d; ++i) out[i] = 0.0f;
+    for (int64_t i = 0; i < rows; ++i) largest[i] = kLowest;
+    for (int64_t i = 0; i < rows * kWidth; ++i) sum[i] = 0.0f;
+    const int64_t keys_end = visible(a, begin + rows - 1);
+    for (int64_t key = 0; key < keys_end; key += kKeys) {
+      const int64_t count = min_of(kKeys, a.lk - key);
+      pack_keys(a, column, key, count, scratch + at.k);
+      pack_values(a, column, key, count, scratch + at.v);
+      for (int64_t r = 0; r < rows; r += kTileRows) {
+        if (visible(a, begin + min_of(r + kTileRows, rows) - 1) <= key) continue;
+        block(a, head, begin + r, min_of(kTileRows, rows - r), key, count, r, scratch);
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r)
+      finish_row(out + r * at.padded_d, reduce_add(load(sum + r * kWidth)), a.d,
+                 static_cast<T*>(a.out) + (begin + r) * a.out_stride + head * a.d);
+  }
+
+  // Adds one block of keys to the sums of one tile of rows; r is the tile's place in the pass.
+  static void block(const AttentionArgs& a, int64_t head, int64_t row, int64_t rows, int64_t key, int64_t count,
+                    int64_t r, float* scratch) {
+    const Layout at(a.d);
+    float* scores = scratch + at.scores;
+    float factors[kTileRows] = {};
+    score(scratch + at.q + r * a.d, scratch + at.k, rows, count, a.d, scores);
+    const int64_t padded = round_up(count, kWidth);
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* bias = a.bias;
+      if (bias != nullptr) bias += head * a.bias_head_stride + (row + i) * a.bias_row_stride + key;
+      const int64_t seen = max_of(0, min_of(count, visible(a, row + i) - key));
+      factors[i] = weigh_row(scores + i * kKeys, bias, seen, padded, scratch + at.largest + r + i,
+                             scratch + at.sum + (r + i) * kWidth);
+    }
+    accumulate(scores, scratch + at.v, rows, count, at.padded_d, factors, scratch + at.out + r * at.padded_d);
+  }
+
+  // Adding 0 turns -0 into 0, which makes a skipped block of masked keys equal to one that was added.
+  static void finish_row(const float* out, float sum, int64_t d, T* y) {
+    const Vec factor = set(sum == 0.0f ? 0.0f : 1.0f / sum);
+    int64_t c = 0;
+    for (; c + kWidth <= d; c += kWidth) store(y + c, fma(load(out + c), factor, set(0.0f)));
+    if (c < d) store_part(y + c, fma(load(out + c), factor, set(0.0f)), d - c);
+  }
+
+  static void run(const AttentionArgs& a, int64_t head, int64_t row_begin, int64_t row_end, void* scratch) {
+    const int64_t step = row_block(a.d);
+    float* space = static_cast<float*>(scratch);
+    for (int64_t i = 0; i < kTileRows * kKeys; ++i) space[Layout(a.d).scores + i] = 0.0f;
+    for (int64_t row = row_begin; row < row_end; row += step) pass(a, head, row, min_of(step, row_end - row), space);
+  }
+
+  static constexpr AttentionKernel kernel(const char* name, DType dtype) {
+    return {name, kIsa, dtype, row_block, scratch_bytes, run};
+  }
+};
+
+}  // namespace
+}  // namespace nibble::kernels
