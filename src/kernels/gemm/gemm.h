@@ -42,6 +42,8 @@ struct GemmKernel {
   // Expands output channels [n_begin, n_begin + n_count) into `panel`, zero beyond n_count <= nr.
   void (*pack)(const WeightView& weight, int64_t n_begin, int n_count, int64_t taps, int64_t k, void* panel);
   void (*tile)(const TileArgs& args);
+  // When set, `tile` wants float rows: run_gemm expands each row of a tile with it, once for all panels of a block.
+  void (*expand_row)(const void* row, int64_t k, float* out);
 };
 
 // Best kernel of the mask for this activation type (F32 or BF16); never null.

@@ -1,5 +1,5 @@
 // 6 rows x 16 columns in 12 accumulators; panels are float [tap][k][16] for both element types.
-// bf16 activations are read two at a time: a broadcast pair gives the even one by a shift and the odd one by a mask.
+// bf16 activations are expanded to float by the driver: shifting them here would compete with the FMAs for their ports.
 #include "kernels/gemm/pack_x86.h"
 #include "kernels/gemm/table.h"
 
@@ -11,7 +11,7 @@ constexpr int kMr = 6, kNr = 16;
 size_t panel_bytes(int64_t taps, int64_t k) { return static_cast<size_t>(taps * k * kNr) * sizeof(float); }
 
 NIBBLE_KERNEL void pack(const WeightView& weight, int64_t n_begin, int n_count, int64_t taps, int64_t k, void* panel) {
-  expand_panel(weight, n_begin, n_count, taps, k, kNr, static_cast<float*>(panel));
+  expand_panel({weight, n_begin, n_count, kNr}, taps, k, static_cast<float*>(panel));
 }
 
 // Round to nearest even; NaN stays NaN.
@@ -46,6 +46,11 @@ NIBBLE_INLINE void store_tile(DType dtype, const float* acc, const TileArgs& arg
   }
 }
 
+NIBBLE_INLINE void prefetch_result(const TileArgs& args, int64_t item) {
+  for (int i = 0; i < args.m_count; ++i)
+    _mm_prefetch(static_cast<const char*>(args.c) + i * args.c_stride * item, _MM_HINT_T0);
+}
+
 NIBBLE_INLINE void clear(__m256 acc[kMr][2]) {
 #pragma GCC unroll 6
   for (int i = 0; i < kMr; ++i) acc[i][0] = acc[i][1] = _mm256_setzero_ps();
@@ -59,7 +64,8 @@ NIBBLE_INLINE void spill(const __m256 acc[kMr][2], float* out) {
   }
 }
 
-NIBBLE_KERNEL void tile_f32(const TileArgs& args) {
+// The sum over taps and k into out [6][16].
+NIBBLE_INLINE void accumulate(const TileArgs& args, float* out) {
   __m256 acc[kMr][2];
   clear(acc);
   const float* b = static_cast<const float*>(args.panel);
@@ -79,69 +85,35 @@ NIBBLE_KERNEL void tile_f32(const TileArgs& args) {
       }
     }
   }
-  alignas(32) float out[kMr * kNr];
   spill(acc, out);
+}
+
+NIBBLE_KERNEL void tile_f32(const TileArgs& args) {
+  alignas(32) float out[kMr * kNr];
+  prefetch_result(args, sizeof(float));
+  accumulate(args, out);
   store_tile(DType::F32, out, args);
 }
 
-NIBBLE_INLINE __m256i broadcast_pair(const uint16_t* a) {
-  int pair;
-  __builtin_memcpy(&pair, a, sizeof(pair));
-  return _mm256_set1_epi32(pair);
+NIBBLE_KERNEL void tile_bf16(const TileArgs& args) {
+  alignas(32) float out[kMr * kNr];
+  prefetch_result(args, sizeof(uint16_t));
+  accumulate(args, out);
+  store_tile(DType::BF16, out, args);
 }
 
-// Makes the compiler read the pairs again, which is free, rather than keep them in registers it does not have.
-#define KEEP_REGISTERS() __asm__ volatile("" ::: "memory")
-
-NIBBLE_KERNEL void tile_bf16(const TileArgs& args) {
-  __m256 acc[kMr][2];
-  clear(acc);
-  const __m256i high = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-  const float* b = static_cast<const float*>(args.panel);
-  const void* const* rows = args.rows;
-  const int64_t pairs = args.k / 2;
-  for (int64_t tap = 0; tap < args.taps; ++tap, rows += kMr) {
-    const uint16_t* a[kMr];
-#pragma GCC unroll 6
-    for (int i = 0; i < kMr; ++i) a[i] = static_cast<const uint16_t*>(rows[i]);
-    for (int64_t p = 0; p < pairs; ++p, b += 2 * kNr) {
-      const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + 8);
-#pragma GCC unroll 6
-      for (int i = 0; i < kMr; ++i) {
-        const __m256 x = _mm256_castsi256_ps(_mm256_slli_epi32(broadcast_pair(a[i] + 2 * p), 16));
-        acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
-        acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
-      }
-      KEEP_REGISTERS();
-      const __m256 b2 = _mm256_loadu_ps(b + 16), b3 = _mm256_loadu_ps(b + 24);
-#pragma GCC unroll 6
-      for (int i = 0; i < kMr; ++i) {
-        const __m256 x = _mm256_castsi256_ps(_mm256_and_si256(broadcast_pair(a[i] + 2 * p), high));
-        acc[i][0] = _mm256_fmadd_ps(x, b2, acc[i][0]);
-        acc[i][1] = _mm256_fmadd_ps(x, b3, acc[i][1]);
-      }
-    }
-    if (args.k % 2 != 0) {
-      const __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + 8);
-#pragma GCC unroll 6
-      for (int i = 0; i < kMr; ++i) {
-        const __m256 x = _mm256_set1_ps(float_from_bf16(a[i][2 * pairs]));
-        acc[i][0] = _mm256_fmadd_ps(x, b0, acc[i][0]);
-        acc[i][1] = _mm256_fmadd_ps(x, b1, acc[i][1]);
-      }
-      b += kNr;
-    }
-  }
-  alignas(32) float out[kMr * kNr];
-  spill(acc, out);
-  store_tile(DType::BF16, out, args);
+NIBBLE_KERNEL void expand_bf16_row(const void* row, int64_t k, float* out) {
+  const uint16_t* a = static_cast<const uint16_t*>(row);
+  int64_t kk = 0;
+  for (; kk + 8 <= k; kk += 8) _mm256_storeu_ps(out + kk, load8(DType::BF16, a, kk));
+  for (; kk < k; ++kk) out[kk] = float_from_bf16(a[kk]);
 }
 
 }  // namespace
 
-const GemmKernel gemm_f32_6x16_avx2 = {"gemm_f32_6x16_avx2", Isa::Avx2, DType::F32, kMr, kNr,
-                                       panel_bytes,          pack,      tile_f32};
-const GemmKernel gemm_bf16_6x16_avx2 = {"gemm_bf16_6x16_avx2", Isa::Avx2, DType::BF16, kMr, kNr,
-                                        panel_bytes,           pack,      tile_bf16};
+const GemmKernel gemm_f32_6x16_avx2 = {"gemm_f32_6x16_avx2", Isa::Avx2, DType::F32, kMr,    kNr,
+                                       panel_bytes,          pack,      tile_f32,   nullptr};
+const GemmKernel gemm_bf16_6x16_avx2 = {
+    "gemm_bf16_6x16_avx2", Isa::Avx2, DType::BF16, kMr, kNr, panel_bytes, pack, tile_bf16, expand_bf16_row};
 
 }  // namespace nibble::kernels

@@ -36,9 +36,9 @@ void tile_bf16(const TileArgs& args) { tile(DType::BF16, args); }
 
 }  // namespace
 
-const GemmKernel gemm_f32_4x8_scalar = {"gemm_f32_4x8_scalar", Isa::Scalar, DType::F32, kMr, kNr,
-                                        panel_bytes,           pack,        tile_f32};
+const GemmKernel gemm_f32_4x8_scalar = {"gemm_f32_4x8_scalar", Isa::Scalar, DType::F32, kMr,    kNr,
+                                        panel_bytes,           pack,        tile_f32,   nullptr};
 const GemmKernel gemm_bf16_4x8_scalar = {
-    "gemm_bf16_4x8_scalar", Isa::Scalar, DType::BF16, kMr, kNr, panel_bytes, pack, tile_bf16};
+    "gemm_bf16_4x8_scalar", Isa::Scalar, DType::BF16, kMr, kNr, panel_bytes, pack, tile_bf16, nullptr};
 
 }  // namespace nibble::kernels

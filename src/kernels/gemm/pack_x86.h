@@ -48,99 +48,107 @@ NIBBLE_INLINE __m256 first_lanes(int count) {
   return _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
 }
 
-// Weights whose `count` elements per output channel are consecutive, starting at `first` for channel 0 of the panel.
-// They run over `taps` taps, then over k: taps = 1 is a linear layer (or one tap), more is the order of OIHW.
-struct ConsecutiveWeights {
-  const void* data;
-  int64_t first, n_stride, count, taps;
+// A panel being filled: weights of output channels [n_begin, n_begin + n_count), padded with zeros to nr columns.
+struct PanelSource {
+  WeightView weight;
+  int64_t n_begin;
+  int n_count, nr;
 };
 
-// Eight channels of elements [begin, end) into column `group` of the panel; `mask` clears missing channels.
-NIBBLE_INLINE void expand_group(DType dtype, const ConsecutiveWeights& w, const int64_t* rows, int64_t begin,
-                                int64_t end, int64_t k, int nr, __m256 mask, float* out) {
-  int64_t tap = begin % w.taps;
-  float* at = out + (tap * k + begin / w.taps) * nr;
-  const int64_t tap_step = k * nr, wrap = w.taps * k * nr - nr;
+// Eight channels of elements [begin, end) to out[j][nr]; `mask` clears missing channels.
+NIBBLE_INLINE void expand_group(DType dtype, const void* data, const int64_t* rows, int64_t begin, int64_t end, int nr,
+                                __m256 mask, float* out) {
   for (int64_t j = begin; j < end; j += 8) {
     __m256 r[8];
     const int64_t valid = end - j < 8 ? end - j : 8;
     if (valid == 8) {
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i) r[i] = load8(dtype, w.data, rows[i] + j);
+      for (int i = 0; i < 8; ++i) r[i] = load8(dtype, data, rows[i] + j);
     } else {
-      for (int i = 0; i < 8; ++i) r[i] = load_up_to_8(dtype, w.data, rows[i] + j, valid);
+      for (int i = 0; i < 8; ++i) r[i] = load_up_to_8(dtype, data, rows[i] + j, valid);
     }
     transpose_8x8(r);
+    float* at = out + j * nr;
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) {
-      if (i < valid) _mm256_storeu_ps(at, _mm256_and_ps(r[i], mask));
-      at += tap_step;
-      if (++tap == w.taps) {
-        tap = 0;
-        at -= wrap;
-      }
-    }
+    for (int i = 0; i < 8; ++i)
+      if (i < valid) _mm256_storeu_ps(at + i * nr, _mm256_and_ps(r[i], mask));
   }
 }
 
+// `count` elements of each channel that lie side by side, from element `first` of the channel on, to out[count][nr].
 // Blocks of 32 elements keep a channel's cache line until it is used up, also when all channels fall on one cache set.
-NIBBLE_INLINE void expand_consecutive(DType dtype, const ConsecutiveWeights& w, int n_count, int64_t k, int nr,
-                                      float* panel) {
+NIBBLE_INLINE void expand_consecutive(DType dtype, const PanelSource& s, int64_t first, int64_t count, float* out) {
   int64_t rows[32];
-  for (int i = 0; i < nr; ++i) rows[i] = w.first + (i < n_count ? i : n_count - 1) * w.n_stride;
-  for (int64_t begin = 0; begin < w.count; begin += 32) {
-    const int64_t end = begin + 32 < w.count ? begin + 32 : w.count;
-    for (int group = 0; group < nr; group += 8)
-      expand_group(dtype, w, rows + group, begin, end, k, nr, first_lanes(n_count - group), panel + group);
+  for (int i = 0; i < s.nr; ++i)
+    rows[i] = first + (s.n_begin + (i < s.n_count ? i : s.n_count - 1)) * s.weight.n_stride;
+  for (int64_t begin = 0; begin < count; begin += 32) {
+    const int64_t end = begin + 32 < count ? begin + 32 : count;
+    for (int group = 0; group < s.nr; group += 8)
+      expand_group(dtype, s.weight.data, rows + group, begin, end, s.nr, first_lanes(s.n_count - group), out + group);
   }
 }
 
-// Weights whose channels are consecutive (n_stride 1): a copy.
-NIBBLE_INLINE void expand_rows(DType dtype, const WeightView& w, int64_t n_begin, int n_count, int64_t taps, int64_t k,
-                               int nr, float* panel) {
-  for (int64_t tap = 0; tap < taps; ++tap)
-    for (int64_t kk = 0; kk < k; ++kk, panel += nr) {
-      const int64_t first = n_begin + tap * w.tap_stride + kk * w.k_stride;
-      for (int j = 0; j < nr; j += 8) {
-        const int left = n_count - j;
-        _mm256_storeu_ps(panel + j, left >= 8 ? load8(dtype, w.data, first + j)
-                                              : load_up_to_8(dtype, w.data, first + j, left < 0 ? 0 : left));
+// k in [k_begin, k_begin + k_count) of one tap, to out[k_count][nr].
+NIBBLE_INLINE void expand_tap(DType dtype, const PanelSource& s, int64_t tap, int64_t k_begin, int64_t k_count,
+                              float* out) {
+  const WeightView& w = s.weight;
+  if (w.k_stride == 1) return expand_consecutive(dtype, s, tap * w.tap_stride + k_begin, k_count, out);
+  for (int64_t kk = k_begin; kk < k_begin + k_count; ++kk, out += s.nr) {
+    const int64_t first = s.n_begin * w.n_stride + tap * w.tap_stride + kk * w.k_stride;
+    for (int j = 0; j < s.nr; j += 8) {
+      const int left = s.n_count - j;
+      if (left >= 8 && w.n_stride == 1) {
+        _mm256_storeu_ps(out + j, load8(dtype, w.data, first + j));
+        continue;
       }
+      for (int i = j; i < j + 8; ++i)
+        out[i] = i < s.n_count ? load_element(dtype, w.data, first + i * w.n_stride) : 0.0f;
     }
-}
-
-NIBBLE_INLINE void expand_any(DType dtype, const WeightView& w, int64_t n_begin, int n_count, int64_t taps, int64_t k,
-                              int nr, float* panel) {
-  for (int64_t tap = 0; tap < taps; ++tap)
-    for (int64_t kk = 0; kk < k; ++kk)
-      for (int j = 0; j < nr; ++j) {
-        const int64_t index = (n_begin + j) * w.n_stride + tap * w.tap_stride + kk * w.k_stride;
-        *panel++ = j < n_count ? load_element(dtype, w.data, index) : 0.0f;
-      }
-}
-
-// `dtype` is a constant at each call, so that every storage type gets its own loops.
-NIBBLE_INLINE void expand_typed(DType dtype, const WeightView& w, int64_t n_begin, int n_count, int64_t taps, int64_t k,
-                                int nr, float* panel) {
-  const int64_t first = n_begin * w.n_stride;
-  if (w.k_stride == 1) {
-    for (int64_t tap = 0; tap < taps; ++tap)
-      expand_consecutive(dtype, {w.data, first + tap * w.tap_stride, w.n_stride, k, 1}, n_count, k, nr,
-                         panel + tap * k * nr);
-  } else if (w.tap_stride == 1 && w.k_stride == taps) {
-    expand_consecutive(dtype, {w.data, first, w.n_stride, taps * k, taps}, n_count, k, nr, panel);
-  } else if (w.n_stride == 1) {
-    expand_rows(dtype, w, n_begin, n_count, taps, k, nr, panel);
-  } else {
-    expand_any(dtype, w, n_begin, n_count, taps, k, nr, panel);
   }
 }
 
-NIBBLE_INLINE void expand_panel(const WeightView& w, int64_t n_begin, int n_count, int64_t taps, int64_t k, int nr,
-                                float* panel) {
-  if (w.dtype == DType::F32) return expand_typed(DType::F32, w, n_begin, n_count, taps, k, nr, panel);
-  if (w.dtype == DType::F16) return expand_typed(DType::F16, w, n_begin, n_count, taps, k, nr, panel);
-  expand_typed(DType::BF16, w, n_begin, n_count, taps, k, nr, panel);
+// Weights in the order of checkpoints' convolutions, [n][k][tap].
+NIBBLE_INLINE bool taps_are_innermost(const WeightView& w, int64_t taps) {
+  return taps > 1 && w.tap_stride == 1 && w.k_stride == taps;
+}
+
+constexpr int64_t kStageFloats = 4096;  // half of the L1 cache
+
+// How many k a stage of float [k][taps][nr] holds, a multiple of 8 if it can be; 0: not one.
+NIBBLE_INLINE int64_t stage_k(int64_t taps, int nr) {
+  const int64_t k = kStageFloats / (taps * nr);
+  return k >= 8 ? k / 8 * 8 : k;
+}
+
+// All taps of k in [k_begin, k_begin + k_count), to stage[k_count][taps][nr]; the taps must be innermost.
+NIBBLE_INLINE void expand_all_taps(DType dtype, const PanelSource& s, int64_t taps, int64_t k_begin, int64_t k_count,
+                                   float* stage) {
+  expand_consecutive(dtype, s, k_begin * taps, k_count * taps, stage);
+}
+
+// The panel float [tap][k][nr]. `dtype` is a constant at each call, so that every storage type gets its own loops.
+NIBBLE_INLINE void expand_typed(DType dtype, const PanelSource& s, int64_t taps, int64_t k, float* panel) {
+  const int64_t step = stage_k(taps, s.nr);
+  if (!taps_are_innermost(s.weight, taps) || step == 0) {
+    for (int64_t tap = 0; tap < taps; ++tap) expand_tap(dtype, s, tap, 0, k, panel + tap * k * s.nr);
+    return;
+  }
+  alignas(32) float stage[kStageFloats];
+  for (int64_t k_begin = 0; k_begin < k; k_begin += step) {
+    const int64_t k_count = k - k_begin < step ? k - k_begin : step;
+    expand_all_taps(dtype, s, taps, k_begin, k_count, stage);
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (int64_t kk = 0; kk < k_count; ++kk)
+        for (int j = 0; j < s.nr; j += 8)
+          _mm256_storeu_ps(panel + (tap * k + k_begin + kk) * s.nr + j,
+                           _mm256_load_ps(stage + (kk * taps + tap) * s.nr + j));
+  }
+}
+
+NIBBLE_INLINE void expand_panel(const PanelSource& s, int64_t taps, int64_t k, float* panel) {
+  if (s.weight.dtype == DType::F32) return expand_typed(DType::F32, s, taps, k, panel);
+  if (s.weight.dtype == DType::F16) return expand_typed(DType::F16, s, taps, k, panel);
+  expand_typed(DType::BF16, s, taps, k, panel);
 }
 
 }  // namespace

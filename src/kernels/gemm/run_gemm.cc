@@ -18,22 +18,40 @@ struct Scratch {
   size_t panel_bytes;
   int64_t block_panels;
   std::byte* panels;
-  const void** rows;  // [taps][mr]
-  std::byte* zeros;   // [k]
+  const void** rows;      // [taps][mr]
+  std::byte* zeros;       // [k]
+  const void** expanded;  // [taps][mr], for kernels that want float rows
+  float* floats;          // [taps * mr][k]
 };
 
 int64_t block_panels(size_t panel_bytes) {
   return static_cast<int64_t>(std::max<size_t>(1, kPanelBlockBytes / std::max<size_t>(1, panel_bytes)));
 }
 
-Scratch divide(const GemmKernel& kernel, int64_t taps, int64_t k, void* memory) {
+// Takes aligned pieces off a block of memory; from null it measures.
+struct Pieces {
+  size_t used = 0;
+  std::byte* memory = nullptr;
+  std::byte* take(size_t bytes) {
+    std::byte* piece = memory == nullptr ? nullptr : memory + used;
+    used += aligned(bytes);
+    return piece;
+  }
+};
+
+Scratch divide(const GemmKernel& kernel, int64_t taps, int64_t k, Pieces& pieces) {
   Scratch s;
+  const size_t row_count = static_cast<size_t>(taps * kernel.mr);
   s.panel_bytes = aligned(kernel.panel_bytes(taps, k));
   s.block_panels = block_panels(s.panel_bytes);
-  s.panels = reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory)));
-  std::byte* rows = s.panels + s.panel_bytes * static_cast<size_t>(s.block_panels);
-  s.rows = reinterpret_cast<const void**>(rows);
-  s.zeros = rows + aligned(static_cast<size_t>(taps * kernel.mr) * sizeof(void*));
+  s.panels = pieces.take(s.panel_bytes * static_cast<size_t>(s.block_panels));
+  s.rows = reinterpret_cast<const void**>(pieces.take(row_count * sizeof(void*)));
+  s.zeros = pieces.take(static_cast<size_t>(k) * bytes_of(kernel.dtype));
+  s.expanded = nullptr;
+  s.floats = nullptr;
+  if (kernel.expand_row == nullptr) return s;
+  s.expanded = reinterpret_cast<const void**>(pieces.take(row_count * sizeof(void*)));
+  s.floats = reinterpret_cast<float*>(pieces.take(row_count * static_cast<size_t>(k) * sizeof(float)));
   return s;
 }
 
@@ -85,12 +103,32 @@ void find_rows(const GemmKernel& kernel, const GemmProblem& problem, int64_t m, 
   }
 }
 
+// Fills scratch.expanded. Neighbouring pixels of a convolution share most of their rows: each is expanded once.
+void expand_rows(const GemmKernel& kernel, int64_t taps, int64_t k, const Scratch& scratch) {
+  const int mr = kernel.mr;
+  float* next = scratch.floats;
+  for (int64_t tap = 0; tap < taps; ++tap)
+    for (int i = 0; i < mr; ++i) {
+      const int64_t at = tap * mr + i, same_pixel = at - mr + 1, same_row = at - 1;
+      const void* row = scratch.rows[at];
+      if (tap > 0 && i + 1 < mr && scratch.rows[same_pixel] == row) {
+        scratch.expanded[at] = scratch.expanded[same_pixel];
+      } else if (i > 0 && scratch.rows[same_row] == row) {
+        scratch.expanded[at] = scratch.expanded[same_row];
+      } else {
+        kernel.expand_row(row, k, next);
+        scratch.expanded[at] = next;
+        next += k;
+      }
+    }
+}
+
 // One tile of rows against the panels of a block, whose first column is n.
 void run_tiles(const GemmKernel& kernel, const GemmProblem& problem, int64_t m, int m_count, int64_t n, int64_t n_end,
                const Scratch& scratch) {
   const size_t item = bytes_of(kernel.dtype);
   TileArgs args = {};
-  args.rows = scratch.rows;
+  args.rows = kernel.expand_row != nullptr ? scratch.expanded : scratch.rows;
   args.taps = problem.taps;
   args.k = problem.k;
   args.m_count = m_count;
@@ -112,10 +150,9 @@ void run_tiles(const GemmKernel& kernel, const GemmProblem& problem, int64_t m, 
 }  // namespace
 
 size_t gemm_scratch_bytes(const GemmKernel& kernel, int64_t taps, int64_t k) {
-  const size_t panel = aligned(kernel.panel_bytes(taps, k));
-  return kAlign + panel * static_cast<size_t>(block_panels(panel)) +
-         aligned(static_cast<size_t>(taps * kernel.mr) * sizeof(void*)) +
-         aligned(static_cast<size_t>(k) * bytes_of(kernel.dtype));
+  Pieces pieces;
+  divide(kernel, taps, k, pieces);
+  return pieces.used + kAlign;
 }
 
 void run_gemm(const GemmKernel& kernel, const GemmProblem& problem, int64_t m_begin, int64_t m_end, int64_t n_begin,
@@ -123,7 +160,8 @@ void run_gemm(const GemmKernel& kernel, const GemmProblem& problem, int64_t m_be
   NIBBLE_DCHECK(n_begin % kernel.nr == 0);
   NIBBLE_DCHECK(problem.conv != nullptr ? problem.taps == problem.conv->kernel_h * problem.conv->kernel_w
                                         : problem.taps == 1);
-  const Scratch scratch = divide(kernel, problem.taps, problem.k, memory);
+  Pieces pieces = {0, reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory)))};
+  const Scratch scratch = divide(kernel, problem.taps, problem.k, pieces);
   if (problem.conv != nullptr) std::memset(scratch.zeros, 0, static_cast<size_t>(problem.k) * bytes_of(kernel.dtype));
   const int64_t block = scratch.block_panels * kernel.nr;
   for (int64_t n = n_begin; n < n_end; n += block) {
@@ -135,6 +173,7 @@ void run_gemm(const GemmKernel& kernel, const GemmProblem& problem, int64_t m_be
     for (int64_t m = m_begin; m < m_end; m += kernel.mr) {
       const int m_count = static_cast<int>(std::min<int64_t>(kernel.mr, m_end - m));
       find_rows(kernel, problem, m, m_count, scratch);
+      if (kernel.expand_row != nullptr) expand_rows(kernel, problem.taps, problem.k, scratch);
       run_tiles(kernel, problem, m, m_count, n, block_end, scratch);
     }
   }
