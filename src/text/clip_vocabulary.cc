@@ -80,8 +80,9 @@ ClipDefinition packaged_clip_definition(std::string_view pad) {
   add(definition.start);
   add(definition.end);
   definition.pad = pad;
-  definition.specials = {{definition.start, true}, {definition.end, true}};
-  if (definition.pad != definition.end) definition.specials.push_back({definition.pad, false});
+  const bool pads_with_end = definition.pad == definition.end;
+  definition.specials = {{definition.start, true}, {definition.end, !pads_with_end}};
+  if (!pads_with_end) definition.specials.push_back({definition.pad, false});
   return definition;
 }
 
