@@ -47,11 +47,12 @@ ClipTextModel::ClipTextModel(const Scope& root, const ClipConfig& config) : conf
 }
 
 Value ClipTextModel::run_layer(const Layer& l, Value x) const {
+  Graph& g = x.graph();
   Value h = l.layer_norm1(x);
   h = ops::attention(l.q_proj(h), l.k_proj(h), l.v_proj(h), {.heads = config_.heads, .causal = true});
-  x = ops::add(l.out_proj(h), x);
+  x = ops::add(g.label(l.out_proj(h), l.path + ".self_attn"), x);
   h = l.fc2(nn::activate(l.fc1(l.layer_norm2(x)), config_.activation));
-  return x.graph().label(ops::add(h, x), l.path);
+  return g.label(ops::add(g.label(h, l.path + ".mlp"), x), l.path);
 }
 
 ClipTextModel::Output ClipTextModel::operator()(Value ids, Value end, int64_t skip, bool final_norm, DType dtype) const {
@@ -65,7 +66,8 @@ ClipTextModel::Output ClipTextModel::operator()(Value ids, Value end, int64_t sk
   for (int64_t i = 0; i < tokens; ++i) order.mutable_values<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(i);
   const Value positions = position_embedding(g.constant(order), dtype);
   Value x = ops::reshape(token_embedding(ids, dtype), {n, tokens * config_.width});
-  x = ops::reshape(ops::add(x, ops::reshape(positions, {tokens * config_.width})), {n, tokens, config_.width});
+  x = ops::add(x, ops::reshape(positions, {tokens * config_.width}));
+  x = g.label(ops::reshape(x, {n, tokens, config_.width}), "text_model.embeddings");
 
   Value hidden;
   for (size_t i = 0; i < layers.size(); ++i) {

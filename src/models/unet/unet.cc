@@ -43,11 +43,9 @@ Value Transformer2DModel::operator()(Value x, Value text) const {
   // Channels last: a 1x1 convolution is the linear layer, and pixels are tokens without a transpose.
   const Shape tokens{x.dim(0), x.dim(1) * x.dim(2), x.dim(3)};
   Value h = norm(x);
-  h = linear_in ? (*linear_in)(h) : (*conv_in)(h);
-  h = ops::reshape(h, tokens);
+  h = linear_in ? (*linear_in)(ops::reshape(h, tokens)) : ops::reshape((*conv_in)(h), tokens);
   for (const nn::BasicTransformerBlock& block : transformer_blocks) h = block(h, text);
-  h = ops::reshape(h, x.shape());
-  h = linear_out ? (*linear_out)(h) : (*conv_out)(h);
+  h = linear_out ? ops::reshape((*linear_out)(h), x.shape()) : (*conv_out)(ops::reshape(h, x.shape()));
   return x.graph().label(ops::add(h, x), path_);
 }
 

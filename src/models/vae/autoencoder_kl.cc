@@ -105,10 +105,9 @@ Value AutoencoderKL::encode(Value picture, bool moments) const {
     g.begin_segment(block.path);
     for (const ResnetBlock2D& r : block.resnets) x = r(x, {});
     if (block.sampler) x = (*block.sampler)(x);
-    g.label(x, block.path);
   }
   g.begin_segment("encoder.mid_block");
-  x = g.label((*encoder->mid_block)(x), "encoder.mid_block");
+  x = (*encoder->mid_block)(x);
   x = encoder->conv_out(ops::silu(encoder->conv_norm_out(x)));
   if (quant_conv) x = (*quant_conv)(x);
   if (moments) return x;
@@ -123,12 +122,11 @@ Value AutoencoderKL::decode(Value latent) const {
   if (post_quant_conv) x = (*post_quant_conv)(x);
   x = decoder->conv_in(x);
   g.begin_segment("decoder.mid_block");
-  x = g.label((*decoder->mid_block)(x), "decoder.mid_block");
+  x = (*decoder->mid_block)(x);
   for (const VaeBlock& block : decoder->blocks) {
     g.begin_segment(block.path);
     for (const ResnetBlock2D& r : block.resnets) x = r(x, {});
     if (block.sampler) x = (*block.sampler)(ops::upsample_nearest_2x(x));
-    g.label(x, block.path);
   }
   return decoder->conv_out(ops::silu(decoder->conv_norm_out(x)));
 }

@@ -16,6 +16,7 @@ VaeConfig tiny_config(const ConfigReader& c) {
   v.decoder_blocks = c.list<int64_t>("num_decoder_blocks", {3, 3, 3, 1});
   v.activation = nn::activation_from_name(c.get<std::string>("act_fn", "relu"), c.where());
   v.factor = int64_t{1} << (v.decoder_blocks.size() - 1);
+  v.pool_blocks = c.get<bool>("pool_blocks", false);
   c.require<int64_t>("upsampling_scaling_factor", 2);
   if (v.encoder_channels.size() != v.encoder_blocks.size() || v.decoder_channels.size() != v.decoder_blocks.size())
     fail(ErrorCode::Corrupt, "{}: block_out_channels and num_blocks differ in length", c.where());

@@ -6,13 +6,28 @@
 namespace nibble::models {
 namespace {
 
+// x + a 1x1 bottleneck normalised over the whole picture: TAEF2's way to see beyond a block's own window.
+struct PoolBranch {
+  PoolBranch(const Scope& s, int64_t channels)
+      : in(s / 0, channels, kWidth, 1, 1, false), norm(s / 1, kWidth, kGroups, 1e-5f), out(s / 3, kWidth, channels, 1, 1, false) {}
+  Value operator()(Value x) const { return ops::add(out(ops::relu(norm(in(x)))), x); }
+
+  static constexpr int64_t kWidth = 256, kGroups = 4;
+  nn::Conv2d in;
+  nn::GroupNorm norm;
+  nn::Conv2d out;
+};
+
 // conv.0, conv.2, conv.4 with the activation between, plus the input: AutoencoderTinyBlock.
 struct TinyBlock {
-  TinyBlock(const Scope& s, int64_t channels, nn::Activation act)
+  TinyBlock(const Scope& s, int64_t channels, nn::Activation act, bool with_pool)
       : path(s.path()), first(s / "conv" / 0, channels, channels, 3), second(s / "conv" / 2, channels, channels, 3),
-        third(s / "conv" / 4, channels, channels, 3), activation(act) {}
+        third(s / "conv" / 4, channels, channels, 3), activation(act) {
+    if (with_pool) pool.emplace(s / "pool", channels);
+  }
 
   Value operator()(Value x) const {
+    if (pool) x = (*pool)(x);
     const Value h = third(nn::activate(second(nn::activate(first(x), activation)), activation));
     return x.graph().label(ops::relu(ops::add(h, x)), path);
   }
@@ -20,6 +35,7 @@ struct TinyBlock {
   std::string path;
   nn::Conv2d first, second, third;
   nn::Activation activation;
+  std::optional<PoolBranch> pool;
 };
 
 // The layers of one half are a numbered sequence; a step is a convolution or a block, and says what precedes it.
@@ -58,7 +74,7 @@ class TinyAutoencoder : public Vae {
     for (size_t i = 0; i < config_.encoder_blocks.size(); ++i) {
       const int64_t c = config_.encoder_channels[i];
       add_conv(encoder_, s / at++, i == 0 ? 3 : c, c, i == 0 ? 1 : 2, i == 0);
-      for (int64_t j = 0; j < config_.encoder_blocks[i]; ++j) add_block(encoder_, s / at++, c);
+      for (int64_t j = 0; j < config_.encoder_blocks[i]; ++j) add_block(encoder_, s / at++, c, i + 1 == config_.encoder_blocks.size());
     }
     add_conv(encoder_, s / at, config_.encoder_channels.back(), config_.latent_channels, 1, true);
   }
@@ -71,7 +87,7 @@ class TinyAutoencoder : public Vae {
     for (size_t i = 0; i < config_.decoder_blocks.size(); ++i) {
       const int64_t c = config_.decoder_channels[i];
       const bool last = i + 1 == config_.decoder_blocks.size();
-      for (int64_t j = 0; j < config_.decoder_blocks[i]; ++j) add_block(decoder_, s / at++, c);
+      for (int64_t j = 0; j < config_.decoder_blocks[i]; ++j) add_block(decoder_, s / at++, c, i == 0);
       if (!last) ++at;  // the upsampling layer
       add_conv(decoder_, s / at++, c, last ? 3 : c, 1, last);
       decoder_.back().upsample = !last;
@@ -81,8 +97,8 @@ class TinyAutoencoder : public Vae {
   static void add_conv(std::vector<TinyStep>& steps, const Scope& s, int64_t in, int64_t out, int64_t stride, bool bias) {
     steps.emplace_back().conv.emplace(s, in, out, 3, stride, bias);
   }
-  void add_block(std::vector<TinyStep>& steps, const Scope& s, int64_t channels) const {
-    steps.emplace_back().block.emplace(s, channels, config_.activation);
+  void add_block(std::vector<TinyStep>& steps, const Scope& s, int64_t channels, bool innermost) const {
+    steps.emplace_back().block.emplace(s, channels, config_.activation, innermost && config_.pool_blocks);
   }
 
   Value run(const std::vector<TinyStep>& steps, Value x) const {

@@ -25,6 +25,7 @@ struct VaeConfig {
   std::vector<int64_t> encoder_blocks, decoder_blocks;      // tiny: num_encoder_blocks, …
   std::vector<int64_t> encoder_channels, decoder_channels;  // tiny
   nn::Activation activation = nn::Activation::Relu;         // tiny
+  bool pool_blocks = false;  // tiny: the blocks of the innermost level see the whole picture (TAEF2)
 
   // From an AutoencoderKL or AutoencoderTiny config.json.
   static VaeConfig from_json(const Json& json, const std::string& where);
