@@ -60,7 +60,7 @@ function(nibble_module name)
     target_link_libraries(${name}_test PRIVATE ${target} GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE NIBBLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-      PROPERTIES LABELS ${name} TIMEOUT 900)
+      PROPERTIES LABELS ${name} TIMEOUT 900 ${NIBBLE_TEST_ENVIRONMENT})
     if(NIBBLE_EMULATE AND name STREQUAL "kernels")
       nibble_emulated_module(${name} "${tests}")
     endif()

@@ -1,6 +1,13 @@
+# An impossible allocation is an error that tests expect, not a reason for the sanitizer to stop.
+set(NIBBLE_TEST_ENVIRONMENT "")
 if(NIBBLE_SANITIZE)
   add_compile_options(-fsanitize=${NIBBLE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NIBBLE_SANITIZE})
+  if(NIBBLE_SANITIZE MATCHES "thread")
+    set(NIBBLE_TEST_ENVIRONMENT ENVIRONMENT TSAN_OPTIONS=allocator_may_return_null=1)
+  else()
+    set(NIBBLE_TEST_ENVIRONMENT ENVIRONMENT ASAN_OPTIONS=allocator_may_return_null=1)
+  endif()
 endif()
 if(NIBBLE_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
