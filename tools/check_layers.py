@@ -20,6 +20,7 @@ PUBLIC_ONLY = ("apps/", "bindings/", "tests/capi/")
 PROGRAM = "apps/cli/"
 INTRINSICS = re.compile(r"^(\w*mmintrin\.h|x86intrin\.h|arm_\w+\.h|simde/.*|wasm_simd128\.h)$")
 INTRINSICS_FOLDERS = ("src/kernels/",)
+TEST_LIBRARIES = ("gtest", "gmock", "benchmark")
 SYSTEM = re.compile(
     r"^(sys|linux|asm|netinet|arpa|net|mach|bits|sanitizer|android)/|"
     r"^(assert|ctype|errno|fenv|float|inttypes|limits|locale|math|setjmp|signal|stdarg|stdbool|stddef|stdint|stdio|stdlib"
@@ -104,10 +105,11 @@ def own_include_offence(file, target, layers, root):
 
 
 def library_of(header):
-    """The third-party library of <header>, or None for headers of the language and the system."""
+    """The third-party library of <header>, or None for headers of the language, of the system and of tests."""
     if "." not in header and "/" not in header or SYSTEM.match(header):
         return None
-    return header.split("/")[0]
+    library = header.split("/")[0]
+    return None if library in TEST_LIBRARIES else library
 
 
 def cycle(edges):
