@@ -5,7 +5,6 @@ Parts that have not been trained yet are written with their initial weights.
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
@@ -39,14 +38,13 @@ The weights are offered under the project's own licence.
 
 def load_vae(home: Path):
     vae = make_vae()
-    for name in ("vae.pt", "vae-decoder.pt"):
-        state = load_if_present(home / name)
-        if state:
-            vae.load_state_dict(state["ema"]["values"])
-    statistics = home / "latents.json"
-    if statistics.exists():
-        scale = json.loads(statistics.read_text())["scaling_factor"]
-        vae.register_to_config(scaling_factor=scale)
+    frozen = load_if_present(home / "vae-frozen.pt")
+    later = load_if_present(home / "vae-decoder.pt")
+    unfinished = load_if_present(home / "vae.pt")
+    if later or unfinished:
+        vae.load_state_dict((later or unfinished)["ema"]["values"])
+    if frozen and not later:
+        vae.load_state_dict(frozen)
     return vae
 
 

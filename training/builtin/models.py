@@ -14,12 +14,13 @@ NOISE = dict(num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012,
              beta_schedule="scaled_linear", prediction_type="v_prediction")
 
 
-def make_vae(scaling_factor: float = 1.0) -> AutoencoderKL:
+def make_vae() -> AutoencoderKL:
+    """Latents are standardized inside the model, hence the scaling factor of 1."""
     return AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=LATENT_CHANNELS, sample_size=SIZE,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(32, 64, 96, 128), layers_per_block=1, norm_num_groups=8,
-        scaling_factor=scaling_factor)
+        scaling_factor=1.0)
 
 
 def make_text_encoder() -> CLIPTextModel:

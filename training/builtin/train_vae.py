@@ -65,7 +65,6 @@ def psnr(vae: AutoencoderKL, pictures: np.ndarray, rows: np.ndarray) -> float:
 
 
 def train(home: Path, minutes: float, lr: float, decoder_only: bool) -> None:
-    torch.set_num_threads(1)
     torch.manual_seed(1)
     icons = load_icons(home / "data")
     pictures = load_pictures(home / "data")
@@ -77,8 +76,7 @@ def train(home: Path, minutes: float, lr: float, decoder_only: bool) -> None:
     path = home / ("vae-decoder.pt" if decoder_only else "vae.pt")
     state = load_if_present(path)
     if decoder_only:
-        first = load_if_present(home / "vae.pt")
-        vae.load_state_dict(first["ema"]["values"])
+        vae.load_state_dict(load_if_present(home / "vae-frozen.pt"))
         ema = MovingAverage(vae, 0.999)
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -94,8 +92,8 @@ def train(home: Path, minutes: float, lr: float, decoder_only: bool) -> None:
     budget, next_eval, sums = minutes * 60, clock.spent + 120, []
     while clock.spent < budget and not clock.stopping:
         progress = clock.spent / budget
-        whole = progress > 0.5 and step % 2 == 0
-        x = crops.batch(3, SIZE) if whole else crops.batch(12, CROP)
+        whole = progress > 0.5 and step % 3 == 0
+        x = crops.batch(2, SIZE) if whole else crops.batch(6, CROP)
         with torch.set_grad_enabled(not decoder_only):
             latent = vae.encode(x).latent_dist
             z = latent.sample()
@@ -130,5 +128,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=55)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--decoder-only", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     train(options.home, options.minutes, options.lr, options.decoder_only)
