@@ -186,6 +186,7 @@ NIBBLE_EMULATED __m512 nibble_i32gather_ps(__m512i index, const void* p, int sca
   NIBBLE_LANES(__m512, 16, memcpy(&r.f32[i], (const char*)p + (int64_t)a.i32[i] * scale, 4));
 }
 
+#define _mm512_cvtss_f32(v) _mm_cvtss_f32(_mm512_castps512_ps128(v))
 #define _mm512_cvtph_ps(v) nibble_cvtph_ps(v)
 #define _mm512_cvtps_ph(v, rounding) nibble_cvtps_ph(v, rounding)
 #define _mm512_cvtepu16_epi32(v) nibble_cvtepu16_epi32(v)
