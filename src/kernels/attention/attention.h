@@ -35,7 +35,8 @@ struct AttentionKernel {
   Isa isa;
   DType dtype;  // of q, k, v, out: F32 or BF16
 
-  // Rows that one pass over the keys serves: run() is most efficient on ranges of a multiple of this.
+  // Rows that one pass over the keys serves. run() is most efficient on ranges of a multiple of this, and the longer the
+  // better: keys and values are packed once per call. With enough heads, give each task a whole head.
   int64_t (*row_block)(int64_t d);
 
   // Scratch of one thread, 64-byte aligned.

@@ -3,9 +3,10 @@
 //   kMaxPanel      widest panel; a rest of at most this many vectors becomes one panel
 //   kRowsOfPanel   rows of a tile by its vectors
 //
-// A pass packs its query rows once and keeps their output sums, maxima and weights in scratch. It walks over the keys in
-// blocks of kKeys: each block is packed once and used by all rows, kTileRows at a time, so that scores stay in the
-// first-level cache. Every sum runs over the same order whatever tile a row stands in.
+// A pass scales its query rows once and keeps their output sums, maxima and weights in scratch. It walks over the keys in
+// blocks of kKeys, packed and used by all rows, kTileRows at a time, so that scores stay in the first-level cache. All
+// blocks are packed once per call when kPackedBytes suffice, else once per pass. Every sum runs over the same order
+// whatever tile a row stands in.
 #pragma once
 
 #include "kernels/attention/table.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int64_t kWidth = Vec::kWidth;
 constexpr int64_t kKeys = 128;     // keys of a block
+constexpr int64_t kPackedBytes = 32 << 20;
 constexpr int64_t kTileRows = 24;  // a multiple of every entry of kRowsOfPanel
 constexpr int64_t kScoreRows = kRowsOfPanel[kStepPanel];
 constexpr float kLog2e = 1.44269504f;
@@ -28,41 +30,50 @@ constexpr int64_t panel_vectors(int64_t rest) { return rest <= kMaxPanel ? rest 
 // Rows of a pass: as many as leave their output sums in the second-level cache.
 int64_t row_block(int64_t d) { return kTileRows * min_of(20, max_of(4, 32768 / (kTileRows * d))); }
 
-// Parts of the scratch, in floats; each is a multiple of 16.
+// Parts of the scratch, in floats; each begins at a multiple of 16.
 struct Layout {
-  int64_t rows, padded_d;
+  int64_t rows, padded_d, blocks;
   int64_t q, k, v, scores, out, largest, sum, end;
 
-  explicit Layout(int64_t d)
-      : rows(row_block(d)),
-        padded_d(round_up(d, kWidth)),
-        q(0),
-        k(q + round_up(rows * d, 16)),
-        v(k + kKeys * d),
-        scores(v + kKeys * padded_d),
-        out(scores + kTileRows * kKeys),
-        largest(out + round_up(rows * padded_d, 16)),
-        sum(largest + round_up(rows, 16)),
-        end(sum + rows * kWidth) {}
+  Layout(int64_t lk, int64_t d) : rows(row_block(d)), padded_d(round_up(d, kWidth)) {
+    const int64_t all = round_up(lk, kKeys) / kKeys;
+    blocks = all * kKeys * (d + padded_d) * 4 <= kPackedBytes ? all : 1;
+    q = 0;
+    k = q + round_up(rows * d, 16);
+    v = k + blocks * kKeys * d;
+    scores = v + blocks * kKeys * padded_d;
+    out = scores + kTileRows * kKeys;
+    largest = out + round_up(rows * padded_d, 16);
+    sum = largest + round_up(rows, 16);
+    end = sum + rows * kWidth;
+  }
+  int64_t slot(int64_t key) const { return blocks == 1 ? 0 : key / kKeys; }
 };
 
-size_t scratch_bytes(int64_t, int64_t d) { return static_cast<size_t>(Layout(d).end) * sizeof(float); }
+size_t scratch_bytes(int64_t lk, int64_t d) { return static_cast<size_t>(Layout(lk, d).end) * sizeof(float); }
 
-// s[i][j] = sum_c q[c][i] * k[c][j] for kScoreRows rows and `vectors` vectors of keys; s has kKeys columns.
+// s[i][j] = sum_c q[i][c] * k[c][j] for kScoreRows rows and `vectors` vectors of keys; s has kKeys columns.
 template <int vectors>
 NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t d, float* s) {
   Vec sums[kScoreRows][vectors];
+  NIBBLE_UNROLL
   for (auto& row : sums)
+    NIBBLE_UNROLL
     for (Vec& x : row) x = set(0.0f);
-  for (int64_t c = 0; c < d; ++c, q += kScoreRows, k += vectors * kWidth) {
+  for (int64_t c = 0; c < d; ++c, ++q, k += vectors * kWidth) {
     Vec keys[vectors];
+    NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) keys[j] = load(k + j * kWidth);
+    NIBBLE_UNROLL
     for (int i = 0; i < kScoreRows; ++i) {
-      const Vec x = set(q[i]);
+      const Vec x = set(q[i * d]);
+      NIBBLE_UNROLL
       for (int j = 0; j < vectors; ++j) sums[i][j] = fma(x, keys[j], sums[i][j]);
     }
   }
+  NIBBLE_UNROLL
   for (int i = 0; i < kScoreRows; ++i)
+    NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) store(s + i * kKeys + j * kWidth, sums[i][j]);
 }
 
@@ -72,17 +83,24 @@ NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t keys, cons
                               int64_t out_stride) {
   constexpr int kRows = kRowsOfPanel[vectors];
   Vec sums[kRows][vectors];
+  NIBBLE_UNROLL
   for (int i = 0; i < kRows; ++i)
+    NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) sums[i][j] = load(out + i * out_stride + j * kWidth) * set(factor[i]);
   for (int64_t key = 0; key < keys; ++key, ++p, v += vectors * kWidth) {
     Vec values[vectors];
+    NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) values[j] = load(v + j * kWidth);
+    NIBBLE_UNROLL
     for (int i = 0; i < kRows; ++i) {
       const Vec x = set(p[i * kKeys]);
+      NIBBLE_UNROLL
       for (int j = 0; j < vectors; ++j) sums[i][j] = fma(x, values[j], sums[i][j]);
     }
   }
+  NIBBLE_UNROLL
   for (int i = 0; i < kRows; ++i)
+    NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) store(out + i * out_stride + j * kWidth, sums[i][j]);
 }
 
@@ -145,17 +163,16 @@ struct Attention {
     return c + kWidth <= d ? load(x + c) : load_part(x + c, d - c);
   }
 
-  // [row / kScoreRows][d][kScoreRows], scaled to log2 units; missing rows are zero.
+  // [rows][d] in log2 units, followed by zero rows up to a whole score tile.
   static void pack_queries(const AttentionArgs& a, int64_t head, int64_t begin, int64_t rows, float* q) {
     const Vec scale = set(a.scale * kLog2e);
-    for (int64_t r = 0; r < round_up(rows, kTileRows); ++r) {
-      float* to = q + r / kScoreRows * a.d * kScoreRows + r % kScoreRows;
-      for (int64_t c = 0; c < a.d; c += kWidth) {
-        float lanes[kWidth] = {};
-        if (r < rows) store(lanes, part(token(a.q, begin + r, a.q_stride, head * a.d), c, a.d) * scale);
-        for (int64_t i = 0; i < min_of(kWidth, a.d - c); ++i) to[(c + i) * kScoreRows] = lanes[i];
-      }
+    for (int64_t r = 0; r < rows; ++r, q += a.d) {
+      const T* x = token(a.q, begin + r, a.q_stride, head * a.d);
+      int64_t c = 0;
+      for (; c + kWidth <= a.d; c += kWidth) store(q + c, load(x + c) * scale);
+      if (c < a.d) store_part(q + c, load_part(x + c, a.d - c) * scale, a.d - c);
     }
+    for (int64_t i = 0; i < (round_up(rows, kScoreRows) - rows) * a.d; ++i) q[i] = 0.0f;
   }
 
   // Panels of keys: [d][panel width], missing keys zero.
@@ -222,9 +239,14 @@ struct Attention {
     return a.causal ? max_of(0, min_of(a.lk, row + a.lk - a.lq + 1)) : a.lk;
   }
 
-  static void pass(const AttentionArgs& a, int64_t head, int64_t begin, int64_t rows, float* scratch) {
-    const Layout at(a.d);
-    const int64_t column = head / a.heads_per_kv * a.d;
+  static void pack_block(const AttentionArgs& a, const Layout& at, int64_t head, int64_t key, float* scratch) {
+    const int64_t column = head / a.heads_per_kv * a.d, count = min_of(kKeys, a.lk - key);
+    pack_keys(a, column, key, count, scratch + at.k + at.slot(key) * kKeys * a.d);
+    pack_values(a, column, key, count, scratch + at.v + at.slot(key) * kKeys * at.padded_d);
+  }
+
+  static void pass(const AttentionArgs& a, const Layout& at, int64_t head, int64_t begin, int64_t rows,
+                   float* scratch) {
     float *out = scratch + at.out, *largest = scratch + at.largest, *sum = scratch + at.sum;
     pack_queries(a, head, begin, rows, scratch + at.q);
     for (int64_t i = 0; i < round_up(rows, kTileRows) * at.padded_d; ++i) out[i] = 0.0f;
@@ -232,12 +254,10 @@ struct Attention {
     for (int64_t i = 0; i < rows * kWidth; ++i) sum[i] = 0.0f;
     const int64_t keys_end = visible(a, begin + rows - 1);
     for (int64_t key = 0; key < keys_end; key += kKeys) {
-      const int64_t count = min_of(kKeys, a.lk - key);
-      pack_keys(a, column, key, count, scratch + at.k);
-      pack_values(a, column, key, count, scratch + at.v);
+      if (at.blocks == 1) pack_block(a, at, head, key, scratch);
       for (int64_t r = 0; r < rows; r += kTileRows) {
         if (visible(a, begin + min_of(r + kTileRows, rows) - 1) <= key) continue;
-        block(a, head, begin + r, min_of(kTileRows, rows - r), key, count, r, scratch);
+        block(a, at, head, begin + r, min_of(kTileRows, rows - r), key, r, scratch);
       }
     }
     for (int64_t r = 0; r < rows; ++r)
@@ -246,12 +266,14 @@ struct Attention {
   }
 
   // Adds one block of keys to the sums of one tile of rows; r is the tile's place in the pass.
-  static void block(const AttentionArgs& a, int64_t head, int64_t row, int64_t rows, int64_t key, int64_t count,
+  static void block(const AttentionArgs& a, const Layout& at, int64_t head, int64_t row, int64_t rows, int64_t key,
                     int64_t r, float* scratch) {
-    const Layout at(a.d);
+    const int64_t count = min_of(kKeys, a.lk - key);
+    const float* k = scratch + at.k + at.slot(key) * kKeys * a.d;
+    const float* v = scratch + at.v + at.slot(key) * kKeys * at.padded_d;
     float* scores = scratch + at.scores;
     float factors[kTileRows] = {};
-    score(scratch + at.q + r * a.d, scratch + at.k, rows, count, a.d, scores);
+    score(scratch + at.q + r * a.d, k, rows, count, a.d, scores);
     const int64_t padded = round_up(count, kWidth);
     for (int64_t i = 0; i < rows; ++i) {
       const float* bias = a.bias;
@@ -260,7 +282,7 @@ struct Attention {
       factors[i] = weigh_row(scores + i * kKeys, bias, seen, padded, scratch + at.largest + r + i,
                              scratch + at.sum + (r + i) * kWidth);
     }
-    accumulate(scores, scratch + at.v, rows, count, at.padded_d, factors, scratch + at.out + r * at.padded_d);
+    accumulate(scores, v, rows, count, at.padded_d, factors, scratch + at.out + r * at.padded_d);
   }
 
   // Adding 0 turns -0 into 0, which makes a skipped block of masked keys equal to one that was added.
@@ -272,10 +294,14 @@ struct Attention {
   }
 
   static void run(const AttentionArgs& a, int64_t head, int64_t row_begin, int64_t row_end, void* scratch) {
-    const int64_t step = row_block(a.d);
+    const Layout at(a.lk, a.d);
     float* space = static_cast<float*>(scratch);
-    for (int64_t i = 0; i < kTileRows * kKeys; ++i) space[Layout(a.d).scores + i] = 0.0f;
-    for (int64_t row = row_begin; row < row_end; row += step) pass(a, head, row, min_of(step, row_end - row), space);
+    for (int64_t i = 0; i < kTileRows * kKeys; ++i) space[at.scores + i] = 0.0f;
+    const int64_t keys_end = visible(a, row_end - 1);
+    if (at.blocks > 1)
+      for (int64_t key = 0; key < keys_end; key += kKeys) pack_block(a, at, head, key, space);
+    for (int64_t row = row_begin; row < row_end; row += at.rows)
+      pass(a, at, head, row, min_of(at.rows, row_end - row), space);
   }
 
   static constexpr AttentionKernel kernel(const char* name, DType dtype) {

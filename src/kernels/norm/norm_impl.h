@@ -16,8 +16,10 @@ template <typename Function>
 NIBBLE_INLINE float sum_row(int64_t count, Function f) {
   Vec sums[4] = {set(0.0f), set(0.0f), set(0.0f), set(0.0f)};
   int64_t i = 0;
-  for (; i + 4 * kWidth <= count; i += 4 * kWidth)
+  for (; i + 4 * kWidth <= count; i += 4 * kWidth) {
+    NIBBLE_UNROLL
     for (int64_t j = 0; j < 4; ++j) sums[j] = f(sums[j], i + j * kWidth, kWidth);
+  }
   for (; i < count; i += kWidth) sums[0] = f(sums[0], i, count - i < kWidth ? count - i : kWidth);
   return reduce_add((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/cpu.h"
+#include "kernels/simd/unroll.h"
 #include "kernels/simd_native.h"
 #include "tensor/dtype.h"
 
@@ -79,15 +80,18 @@ NIBBLE_INLINE void store(Float16* p, Vec a) {
 // Rows become columns: lane j of rows[i] moves to lane i of rows[j].
 NIBBLE_INLINE void transpose(Vec rows[8]) {
   __m256 pairs[8], quads[8];
+  NIBBLE_UNROLL
   for (int i = 0; i < 8; i += 2) {
     pairs[i] = _mm256_unpacklo_ps(rows[i].v, rows[i + 1].v);
     pairs[i + 1] = _mm256_unpackhi_ps(rows[i].v, rows[i + 1].v);
   }
-  for (int i = 0; i < 8; i += 4)
-    for (int j = 0; j < 2; ++j) {
-      quads[i + 2 * j] = _mm256_shuffle_ps(pairs[i + j], pairs[i + j + 2], 0x44);
-      quads[i + 2 * j + 1] = _mm256_shuffle_ps(pairs[i + j], pairs[i + j + 2], 0xee);
-    }
+  NIBBLE_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const int from = i / 2 * 4 + i % 2, to = i / 2 * 4 + 2 * (i % 2);
+    quads[to] = _mm256_shuffle_ps(pairs[from], pairs[from + 2], 0x44);
+    quads[to + 1] = _mm256_shuffle_ps(pairs[from], pairs[from + 2], 0xee);
+  }
+  NIBBLE_UNROLL
   for (int i = 0; i < 4; ++i) {
     rows[i].v = _mm256_permute2f128_ps(quads[i], quads[i + 4], 0x20);
     rows[i + 4].v = _mm256_permute2f128_ps(quads[i], quads[i + 4], 0x31);

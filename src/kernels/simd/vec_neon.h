@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/cpu.h"
+#include "kernels/simd/unroll.h"
 #include "kernels/simd_native.h"
 #include "tensor/dtype.h"
 
