@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -39,6 +40,13 @@ class GoldenFile {
     return found->second;
   }
   bool has(const std::string& name) const { return tensors_.contains(name); }
+  std::vector<std::string> names(std::string_view prefix = {}) const {
+    std::vector<std::string> out;
+    for (const auto& [name, tensor] : tensors_) {
+      if (name.starts_with(prefix)) out.push_back(name);
+    }
+    return out;
+  }
   // A U8 tensor as text.
   std::string text(const std::string& name) const {
     const auto bytes = (*this)[name].values<uint8_t>();

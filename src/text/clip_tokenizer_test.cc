@@ -82,7 +82,7 @@ TEST(ClipTokenizer, Every_character_of_Unicode_14_equals_transformers) {
   for (size_t i = 0; i < ranges.size(); i += 2) {
     for (int32_t c = ranges[i]; c < ranges[i + 1]; ++c) {
       const char32_t point = static_cast<char32_t>(c);
-      const std::vector<int32_t> found = tokenizer.encode("x" + encode_utf8({&point, 1}) + "Y1");
+      const std::vector<int32_t> found = tokenizer.encode(format("x{}Y1", encode_utf8({&point, 1})));
       ids[c >> 8].insert(ids[c >> 8].end(), found.begin(), found.end());
     }
   }
