@@ -13,7 +13,7 @@ namespace nibble::models {
 
 class ConfigReader {
  public:
-  ConfigReader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
+  ConfigReader(Json json, std::string where) : json_(std::move(json)), where_(std::move(where)) {
     if (!json_.is_object()) fail(ErrorCode::Corrupt, "{}: want a JSON object", where_);
   }
 
@@ -33,6 +33,19 @@ class ConfigReader {
       fail(ErrorCode::Corrupt, "{}: {}: want {} entries found {}", where_, field, count, found->size());
     std::vector<int64_t> values;
     for (const Json& value : *found) values.push_back(positive(convert<int64_t>(value, field), field));
+    return values;
+  }
+
+  // A number for each layer of each block: one for all, one per block, or a list per block of exactly layers[i].
+  std::vector<std::vector<int64_t>> per_layer(const char* field, const std::vector<int64_t>& layers, int64_t otherwise) const {
+    std::vector<std::vector<int64_t>> values;
+    const auto found = json_.find(field);
+    const bool per_block_list = found != json_.end() && found->is_array() && found->size() == layers.size();
+    const Json all = found == json_.end() ? Json() : *found;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const ConfigReader block(Json{{field, per_block_list ? all[i] : all}}, where_);
+      values.push_back(block.per_block(field, static_cast<size_t>(layers[i]), otherwise));
+    }
     return values;
   }
 
@@ -83,7 +96,7 @@ class ConfigReader {
     return value;
   }
 
-  const Json& json_;
+  Json json_;
   std::string where_;
 };
 

@@ -7,6 +7,8 @@
 namespace nibble::models {
 namespace {
 
+constexpr int64_t kInherited = 0;
+
 bool block_has_attention(const ConfigReader& c, const std::string& type, const char* direction) {
   if (type == std::string("CrossAttn") + direction + "Block2D") return true;
   if (type == std::string(direction) + "Block2D") return false;
@@ -32,12 +34,13 @@ void refuse_unsupported(const ConfigReader& c) {
   c.require<std::string>("addition_embed_type", c.get<std::string>("addition_embed_type", "") == "" ? "" : "text_time");
 }
 
-// Transformer layers of the up blocks: the reverse of the down blocks', or a list of their own.
-std::vector<int64_t> up_transformer_layers(const ConfigReader& c, std::vector<int64_t> down) {
-  const size_t count = down.size();
-  std::reverse(down.begin(), down.end());
-  std::vector<int64_t> own = c.per_block("reverse_transformer_layers_per_block", count, 0);
-  return own[0] == 0 ? down : own;
+// Transformer layers of the up blocks: the down blocks' in reverse, or a list of their own where those differ within a block.
+std::vector<std::vector<int64_t>> up_transformer_layers(const ConfigReader& c, const std::vector<std::vector<int64_t>>& down,
+                                                        const std::vector<int64_t>& layers) {
+  std::vector<std::vector<int64_t>> own = c.per_layer("reverse_transformer_layers_per_block", layers, kInherited);
+  if (own[0][0] != kInherited) return own;
+  for (size_t i = 0; i < own.size(); ++i) own[i].assign(own[i].size(), down[down.size() - 1 - i][0]);
+  return own;
 }
 
 }  // namespace
@@ -73,17 +76,19 @@ UNetConfig UNetConfig::from_json(const Json& json, const std::string& where) {
   const auto heads = c.per_block(json.contains("num_attention_heads") && !json["num_attention_heads"].is_null()
                                      ? "num_attention_heads" : "attention_head_dim", count, 8);
   const auto contexts = c.per_block("cross_attention_dim", count, 1280);
-  const auto depth = c.per_block("transformer_layers_per_block", count, 1);
-  const auto up_depth = up_transformer_layers(c, depth);
+  std::vector<int64_t> up_layers;
+  for (size_t i = 0; i < count; ++i) up_layers.push_back(layers[count - 1 - i] + 1);
+  const auto depth = c.per_layer("transformer_layers_per_block", layers, 1);
+  const auto up_depth = up_transformer_layers(c, depth, up_layers);
 
   for (size_t i = 0; i < count; ++i) {
     const size_t j = count - 1 - i;
     u.down.push_back({channels[i], layers[i], heads[i], depth[i], contexts[i], block_has_attention(c, down_types[i], "Down")});
-    u.up.push_back({channels[j], layers[j], heads[j], up_depth[i], contexts[j], block_has_attention(c, up_types[i], "Up")});
+    u.up.push_back({channels[j], up_layers[i], heads[j], up_depth[i], contexts[j], block_has_attention(c, up_types[i], "Up")});
     if (channels[i] < 1 || channels[i] % u.norm_groups != 0 || channels[i] % heads[i] != 0)
       fail(ErrorCode::Corrupt, "{}: {} channels with {} norm groups and {} heads", where, channels[i], u.norm_groups, heads[i]);
   }
-  u.mid = {channels.back(), 1, heads.back(), depth.back(), contexts.back(), true};
+  u.mid = {channels.back(), 2, heads.back(), {depth.back()[0]}, contexts.back(), true};
   if (json.contains("mid_block_type")) {
     u.has_mid = !json["mid_block_type"].is_null();
     if (u.has_mid) u.mid.cross_attention = c.get<std::string>("mid_block_type", "") != "UNetMidBlock2D";

@@ -11,9 +11,9 @@ namespace nibble::models {
 
 struct UNetBlockConfig {
   int64_t channels;
-  int64_t layers;        // resnets of a down block; an up block has one more
+  int64_t layers;  // resnets
   int64_t heads;
-  int64_t transformer_layers;
+  std::vector<int64_t> transformer_layers;  // of the attention behind each resnet
   int64_t context_width;
   bool cross_attention;
 };

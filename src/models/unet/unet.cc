@@ -25,7 +25,7 @@ Value ResnetBlock2D::operator()(Value x, Value silu_temb) const {
   return x.graph().label(ops::add(h, conv_shortcut ? (*conv_shortcut)(x) : x), path_);
 }
 
-Transformer2DModel::Transformer2DModel(const Scope& s, const UNetBlockConfig& block, const UNetConfig& config)
+Transformer2DModel::Transformer2DModel(const Scope& s, const UNetBlockConfig& block, int64_t layers, const UNetConfig& config)
     : path_(s.path()), norm(s / "norm", block.channels, config.norm_groups, 1e-6f) {
   const int64_t width = block.channels;
   if (config.linear_projection) {
@@ -35,7 +35,7 @@ Transformer2DModel::Transformer2DModel(const Scope& s, const UNetBlockConfig& bl
     conv_in.emplace(s / "proj_in", width, width, 1);
     conv_out.emplace(s / "proj_out", width, width, 1);
   }
-  for (int64_t i = 0; i < block.transformer_layers; ++i)
+  for (int64_t i = 0; i < layers; ++i)
     transformer_blocks.emplace_back(s / "transformer_blocks" / i, width, block.context_width, block.heads);
 }
 
@@ -74,7 +74,8 @@ UNet2DConditionModel::UNet2DConditionModel(const Scope& s, const UNetConfig& con
     block.path = b.path();
     for (int64_t j = 0; j < c.layers; ++j) {
       block.resnets.push_back(resnet(b / "resnets" / j, channels, c.channels));
-      if (c.cross_attention) block.attentions.emplace_back(b / "attentions" / j, c, config);
+      if (c.cross_attention)
+        block.attentions.emplace_back(b / "attentions" / j, c, c.transformer_layers[static_cast<size_t>(j)], config);
       channels = c.channels;
       skips.push_back(channels);
     }
@@ -89,7 +90,7 @@ UNet2DConditionModel::UNet2DConditionModel(const Scope& s, const UNetConfig& con
     mid_block.emplace();
     mid_block->path = b.path();
     mid_block->resnets.push_back(resnet(b / "resnets" / 0, channels, channels));
-    if (config.mid.cross_attention) mid_block->attentions.emplace_back(b / "attentions" / 0, config.mid, config);
+    if (config.mid.cross_attention) mid_block->attentions.emplace_back(b / "attentions" / 0, config.mid, config.mid.transformer_layers[0], config);
     mid_block->resnets.push_back(resnet(b / "resnets" / 1, channels, channels));
   }
 
@@ -98,9 +99,10 @@ UNet2DConditionModel::UNet2DConditionModel(const Scope& s, const UNetConfig& con
     const Scope b = s / "up_blocks" / i;
     UpBlock& block = up_blocks.emplace_back();
     block.path = b.path();
-    for (int64_t j = 0; j <= c.layers; ++j) {
+    for (int64_t j = 0; j < c.layers; ++j) {
       block.resnets.push_back(resnet(b / "resnets" / j, channels + skips.back(), c.channels));
-      if (c.cross_attention) block.attentions.emplace_back(b / "attentions" / j, c, config);
+      if (c.cross_attention)
+        block.attentions.emplace_back(b / "attentions" / j, c, c.transformer_layers[static_cast<size_t>(j)], config);
       channels = c.channels;
       skips.pop_back();
     }

@@ -39,7 +39,7 @@ class ResnetBlock2D {
 // norm, proj_in, transformer_blocks, proj_out: attention over an image's pixels and the text.
 class Transformer2DModel {
  public:
-  Transformer2DModel(const Scope& scope, const UNetBlockConfig& block, const UNetConfig& config);
+  Transformer2DModel(const Scope& scope, const UNetBlockConfig& block, int64_t layers, const UNetConfig& config);
   Value operator()(Value x, Value text) const;
 
  private:
