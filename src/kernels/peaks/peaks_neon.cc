@@ -12,7 +12,7 @@ NIBBLE_KERNEL float run(int64_t iterations) {
   for (int i = 0; i < kChains; ++i) acc[i] = vdupq_n_f32(static_cast<float>(i));
   for (int64_t n = 0; n < iterations; ++n) {
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) acc[i] = vfmaq_f32(term, acc[i], factor);
+    for (int i = 0; i < kChains; ++i) acc[i] = vfmaq_f32(acc[i], factor, term);
   }
 #pragma GCC unroll 12
   for (int i = 1; i < kChains; ++i) acc[0] = vaddq_f32(acc[0], acc[i]);
