@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kWidth = Vec::kWidth;
 constexpr int64_t kKeys = 128;     // keys of a block
 constexpr int64_t kPackedBytes = 32 << 20;
-constexpr int64_t kTileRows = 24;  // a multiple of every entry of kRowsOfPanel
+constexpr int64_t kTileRows = 48;  // a multiple of every entry of kRowsOfPanel
 constexpr int64_t kScoreRows = kRowsOfPanel[kStepPanel];
 constexpr float kLog2e = 1.44269504f;
 constexpr float kLowest = -3.0e38f;
@@ -28,7 +28,7 @@ constexpr int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / un
 constexpr int64_t panel_vectors(int64_t rest) { return rest <= kMaxPanel ? rest : kStepPanel; }
 
 // Rows of a pass: as many as leave their output sums in the second-level cache.
-int64_t row_block(int64_t d) { return kTileRows * min_of(20, max_of(4, 32768 / (kTileRows * d))); }
+int64_t row_block(int64_t d) { return kTileRows * min_of(10, max_of(2, 32768 / (kTileRows * d))); }
 
 // Parts of the scratch, in floats; each begins at a multiple of 16.
 struct Layout {
