@@ -53,8 +53,8 @@ class ByteReader {
 
  private:
   [[noreturn]] void truncated(size_t wanted) const {
-    fail(ErrorCode::Corrupt, "{}: truncated or damaged: at byte {} want {} more bytes, found {}; download it again", what_,
-         position_, wanted, left());
+    fail(ErrorCode::Corrupt, "{}: truncated or damaged: at byte {} want {} more bytes, found {}; download it again",
+         what_, position_, wanted, left());
   }
 
   std::span<const std::byte> bytes_;

@@ -128,7 +128,9 @@ TEST_F(Formats, UnfinishedWriterLeavesNothing) {
     writer.write_bytes(&half, sizeof half);
   }
   EXPECT_TRUE(fs::is_empty(folder_));
-  EXPECT_EQ(code_of([&] { SafetensorsWriter(folder_ / "x", {{"a", DType::F32, Shape{2}}, {"a", DType::F32, Shape{2}}}); }),
+  EXPECT_EQ(code_of([&] {
+              SafetensorsWriter(folder_ / "x", {{"a", DType::F32, Shape{2}}, {"a", DType::F32, Shape{2}}});
+            }),
             ErrorCode::InvalidArgument);
 }
 
@@ -142,7 +144,8 @@ TEST_F(Formats, ErrorsSayWhatIsWrong) {
     }
     return std::string("no error");
   };
-  EXPECT_NE(message("a.safetensors", "version https://git-lfs.github.com/spec/v1\n").find("git lfs pull"), std::string::npos);
+  EXPECT_NE(message("a.safetensors", "version https://git-lfs.github.com/spec/v1\n").find("git lfs pull"),
+            std::string::npos);
   EXPECT_NE(message("b.safetensors", "<!DOCTYPE html>").find("web page"), std::string::npos);
   EXPECT_NE(message("c.bin", "").find("empty"), std::string::npos);
   const std::string whole = read_file(kGolden / "expected.safetensors");
@@ -189,7 +192,8 @@ TEST_F(Formats, ModelFolderNamesPartsAndWhatIsMissing) {
   EXPECT_EQ(model.missing[1].substr(0, 4), "vae:");
   touch("unet/diffusion_pytorch_model.safetensors", "");
   EXPECT_EQ(read_model_folder(folder_).find("unet")->weights->filename(), "diffusion_pytorch_model.safetensors");
-  EXPECT_EQ(read_model_folder(folder_, "fp16").find("unet")->weights->filename(), "diffusion_pytorch_model.fp16.safetensors");
+  EXPECT_EQ(read_model_folder(folder_, "fp16").find("unet")->weights->filename(),
+            "diffusion_pytorch_model.fp16.safetensors");
   EXPECT_EQ(code_of([&] { read_model_folder(folder_ / "none"); }), ErrorCode::NotFound);
 }
 

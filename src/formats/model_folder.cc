@@ -15,9 +15,12 @@ struct WeightName {
   const char* extension;
 };
 constexpr WeightName kWeightNames[] = {
-    {"diffusion_pytorch_model", ".safetensors"},  {"model", ".safetensors"},
-    {"diffusion_pytorch_model", ".safetensors.index.json"}, {"model", ".safetensors.index.json"},
-    {"diffusion_pytorch_model", ".bin"},          {"pytorch_model", ".bin"},
+    {"diffusion_pytorch_model", ".safetensors"},
+    {"model", ".safetensors"},
+    {"diffusion_pytorch_model", ".safetensors.index.json"},
+    {"model", ".safetensors.index.json"},
+    {"diffusion_pytorch_model", ".bin"},
+    {"pytorch_model", ".bin"},
 };
 
 enum class PartKind { Weights, Scheduler, Tokenizer, Processor };
@@ -47,7 +50,8 @@ std::optional<fs::path> find_exact(const fs::path& folder, const std::string& va
     if (extension.starts_with(".safetensors") != safetensors) continue;
     // An index carries the variant before ".safetensors" or (newer) before ".json": both spellings are in use.
     std::vector<std::string> spellings{name.stem + dot + name.extension};
-    if (extension.ends_with(".json")) spellings.push_back(std::string(name.stem) + ".safetensors.index" + dot + ".json");
+    if (extension.ends_with(".json"))
+      spellings.push_back(std::string(name.stem) + ".safetensors.index" + dot + ".json");
     for (const std::string& spelling : spellings)
       if (is_there(folder / spelling)) return folder / spelling;
   }
@@ -102,7 +106,8 @@ void read_index(ModelFolder& model, const std::string& variant) {
   for (const auto& [name, entry] : model.index.items()) {
     if (!entry.is_array()) continue;
     if (name.find('/') != std::string::npos || name.find("..") != std::string::npos)
-      fail(ErrorCode::Corrupt, "file {}: part {}: want the plain name of a sub-folder", (model.path / "model_index.json").string(), name);
+      fail(ErrorCode::Corrupt, "file {}: part {}: want the plain name of a sub-folder",
+           (model.path / "model_index.json").string(), name);
     const bool absent = entry.size() == 2 && (entry[0].is_null() || entry[1].is_null());
     if (absent) continue;
     if (entry.size() != 2 || !entry[0].is_string() || !entry[1].is_string())
@@ -140,8 +145,10 @@ ModelFolder read_model_folder(const fs::path& path, const std::string& variant) 
          path.string());
   const std::string class_name = class_of(read_config(path / "config.json"));
   const fs::path named = path.has_filename() ? path : path.parent_path();
-  const std::string library = class_name.starts_with("CLIP") || class_name.starts_with("T5") ? "transformers" : "diffusers";
-  model.components.push_back(read_component(named.filename().string(), library, class_name, path, variant, model.missing));
+  const std::string library =
+      class_name.starts_with("CLIP") || class_name.starts_with("T5") ? "transformers" : "diffusers";
+  model.components.push_back(
+      read_component(named.filename().string(), library, class_name, path, variant, model.missing));
   return model;
 }
 
@@ -170,7 +177,8 @@ Json read_config(const fs::path& file) {
   if (!error && size > kMaxBytes)
     fail(ErrorCode::Corrupt, "file {}: has {} bytes, want a JSON config of at most {}", file.string(), size, kMaxBytes);
   Json json = read_json_file(file);
-  if (!json.is_object()) fail(ErrorCode::Corrupt, "file {}: want a JSON object, found {}", file.string(), json.type_name());
+  if (!json.is_object())
+    fail(ErrorCode::Corrupt, "file {}: want a JSON object, found {}", file.string(), json.type_name());
   return json;
 }
 

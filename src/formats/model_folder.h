@@ -1,4 +1,5 @@
-// Folders in the diffusers layout: model_index.json names the parts, each part is a sub-folder with a config and weights.
+// Folders in the diffusers layout: model_index.json names the parts, each part is a sub-folder with a config and
+// weights.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +17,8 @@ struct ModelComponent {
   std::string class_name;  // "UNet2DConditionModel"
   std::filesystem::path folder;
   Json config;  // config.json, scheduler_config.json, …; null when the part has none
-  std::optional<std::filesystem::path> weights;  // for open_weights(): a file or an index; empty for parts without weights
+  std::optional<std::filesystem::path>
+      weights;  // for open_weights(): a file or an index; empty for parts without weights
 };
 
 struct ModelFolder {
@@ -36,7 +38,8 @@ ModelFolder read_model_folder(const std::filesystem::path& path, const std::stri
 bool is_model_folder(const std::filesystem::path& path);
 
 // The weight file of one part: safetensors before torch pickles, a single file before an index of shards.
-std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder, const std::string& variant = {});
+std::optional<std::filesystem::path> find_weight_file(const std::filesystem::path& folder,
+                                                      const std::string& variant = {});
 std::string describe_weight_files();  // for messages: "diffusion_pytorch_model.safetensors, …"
 
 // A JSON object from a file of at most 8 MB.

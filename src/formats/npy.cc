@@ -11,9 +11,9 @@ struct NpyType {
   const char* descr;
   DType dtype;
 };
-constexpr NpyType kNpyTypes[] = {{"<f4", DType::F32}, {"<f2", DType::F16}, {"<f8", DType::F64}, {"<i8", DType::I64},
-                                 {"<i4", DType::I32}, {"<i2", DType::I16}, {"|i1", DType::I8},  {"|u1", DType::U8},
-                                 {"|b1", DType::Bool}};
+constexpr NpyType kNpyTypes[] = {{"<f4", DType::F32}, {"<f2", DType::F16}, {"<f8", DType::F64},
+                                 {"<i8", DType::I64}, {"<i4", DType::I32}, {"<i2", DType::I16},
+                                 {"|i1", DType::I8},  {"|u1", DType::U8},  {"|b1", DType::Bool}};
 
 std::string_view strip(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \n\t");
@@ -80,12 +80,15 @@ WeightTable read_npy(FilePtr file) {
   const auto bytes = file->bytes();
   const auto byte = [&](size_t i) { return std::to_integer<size_t>(bytes[i]); };
   const size_t prefix = bytes.size() > 6 && byte(6) == 1 ? 10 : 12;
-  if (bytes.size() < prefix) fail(ErrorCode::Corrupt, "file {}: truncated npy of {} bytes; download it again", name, bytes.size());
+  if (bytes.size() < prefix)
+    fail(ErrorCode::Corrupt, "file {}: truncated npy of {} bytes; download it again", name, bytes.size());
   if (byte(6) < 1 || byte(6) > 3) fail(ErrorCode::Unsupported, "file {}: npy version {}, want 1 to 3", name, byte(6));
-  const size_t length = prefix == 10 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
+  const size_t length =
+      prefix == 10 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
   constexpr size_t kMaxHeader = 65536;
   if (length > kMaxHeader || length > bytes.size() - prefix)
-    fail(ErrorCode::Corrupt, "file {}: npy header of {} bytes, the file has {}; download it again", name, length, bytes.size());
+    fail(ErrorCode::Corrupt, "file {}: npy header of {} bytes, the file has {}; download it again", name, length,
+         bytes.size());
   const HeaderText header({reinterpret_cast<const char*>(bytes.data()) + prefix, length}, name);
 
   const DType dtype = dtype_of(header.value("descr"), name);

@@ -16,14 +16,61 @@ constexpr size_t kMaxSteps = 8'000'000, kMaxValues = 1'000'000, kMaxMemo = 1'000
 constexpr size_t kMaxMarks = 10'000, kMaxNames = 10'000, kMaxDimensions = 16;
 
 enum Op : uint8_t {
-  kMark = '(', kStop = '.', kPop = '0', kPopMark = '1', kDup = '2', kFloat = 'F', kInt = 'I', kBinInt = 'J',
-  kBinInt1 = 'K', kLong = 'L', kBinInt2 = 'M', kNone = 'N', kPersId = 'P', kBinPersId = 'Q', kReduce = 'R',
-  kBinString = 'T', kShortBinString = 'U', kBinUnicode = 'X', kAppend = 'a', kBuild = 'b', kGlobal = 'c', kDict = 'd',
-  kEmptyDict = '}', kAppends = 'e', kGet = 'g', kBinGet = 'h', kLongBinGet = 'j', kList = 'l', kEmptyList = ']',
-  kPut = 'p', kBinPut = 'q', kLongBinPut = 'r', kSetItem = 's', kTuple = 't', kEmptyTuple = ')', kSetItems = 'u',
-  kBinFloat = 'G', kBinBytes = 'B', kShortBinBytes = 'C', kProto = 0x80, kNewObj = 0x81, kTuple1 = 0x85, kTuple2 = 0x86,
-  kTuple3 = 0x87, kNewTrue = 0x88, kNewFalse = 0x89, kLong1 = 0x8a, kLong4 = 0x8b, kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d, kBinBytes8 = 0x8e, kEmptySet = 0x8f, kAddItems = 0x90, kStackGlobal = 0x93, kMemoize = 0x94,
+  kMark = '(',
+  kStop = '.',
+  kPop = '0',
+  kPopMark = '1',
+  kDup = '2',
+  kFloat = 'F',
+  kInt = 'I',
+  kBinInt = 'J',
+  kBinInt1 = 'K',
+  kLong = 'L',
+  kBinInt2 = 'M',
+  kNone = 'N',
+  kPersId = 'P',
+  kBinPersId = 'Q',
+  kReduce = 'R',
+  kBinString = 'T',
+  kShortBinString = 'U',
+  kBinUnicode = 'X',
+  kAppend = 'a',
+  kBuild = 'b',
+  kGlobal = 'c',
+  kDict = 'd',
+  kEmptyDict = '}',
+  kAppends = 'e',
+  kGet = 'g',
+  kBinGet = 'h',
+  kLongBinGet = 'j',
+  kList = 'l',
+  kEmptyList = ']',
+  kPut = 'p',
+  kBinPut = 'q',
+  kLongBinPut = 'r',
+  kSetItem = 's',
+  kTuple = 't',
+  kEmptyTuple = ')',
+  kSetItems = 'u',
+  kBinFloat = 'G',
+  kBinBytes = 'B',
+  kShortBinBytes = 'C',
+  kProto = 0x80,
+  kNewObj = 0x81,
+  kTuple1 = 0x85,
+  kTuple2 = 0x86,
+  kTuple3 = 0x87,
+  kNewTrue = 0x88,
+  kNewFalse = 0x89,
+  kLong1 = 0x8a,
+  kLong4 = 0x8b,
+  kShortBinUnicode = 0x8c,
+  kBinUnicode8 = 0x8d,
+  kBinBytes8 = 0x8e,
+  kEmptySet = 0x8f,
+  kAddItems = 0x90,
+  kStackGlobal = 0x93,
+  kMemoize = 0x94,
   kFrame = 0x95,
 };
 
@@ -32,20 +79,23 @@ struct StorageClass {
   DType dtype;
 };
 constexpr StorageClass kStorageClasses[] = {
-    {"torch.FloatStorage", DType::F32}, {"torch.HalfStorage", DType::F16},  {"torch.BFloat16Storage", DType::BF16},
+    {"torch.FloatStorage", DType::F32},  {"torch.HalfStorage", DType::F16}, {"torch.BFloat16Storage", DType::BF16},
     {"torch.DoubleStorage", DType::F64}, {"torch.LongStorage", DType::I64}, {"torch.IntStorage", DType::I32},
-    {"torch.ShortStorage", DType::I16}, {"torch.CharStorage", DType::I8},   {"torch.ByteStorage", DType::U8},
+    {"torch.ShortStorage", DType::I16},  {"torch.CharStorage", DType::I8},  {"torch.ByteStorage", DType::U8},
     {"torch.BoolStorage", DType::Bool},
 };
 
 // Called by REDUCE and read here; nothing else has a meaning.
-constexpr const char* kKnownCalls[] = {"collections.OrderedDict",         "collections.defaultdict",   "torch.Size",
-                                       "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter"};
+constexpr const char* kKnownCalls[] = {
+    "collections.OrderedDict",         "collections.defaultdict",      "torch.Size",
+    "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter"};
 
 // Training leftovers that lie beside the tensors of published checkpoints; they become values without content.
-constexpr const char* kInertNames[] = {"_codecs.encode",  "builtins.set", "__builtin__.set", "collections.Counter", "typing.Any",
-                                       "argparse.Namespace", "torch.device", "torch.float32", "torch.float16", "torch.bfloat16"};
-constexpr const char* kInertModules[] = {"pytorch_lightning.", "lightning.", "lightning_fabric.", "numpy.", "omegaconf."};
+constexpr const char* kInertNames[] = {"_codecs.encode", "builtins.set",       "__builtin__.set", "collections.Counter",
+                                       "typing.Any",     "argparse.Namespace", "torch.device",    "torch.float32",
+                                       "torch.float16",  "torch.bfloat16"};
+constexpr const char* kInertModules[] = {"pytorch_lightning.", "lightning.", "lightning_fabric.", "numpy.",
+                                         "omegaconf."};
 
 std::optional<DType> storage_dtype(std::string_view name) {
   for (const StorageClass& row : kStorageClasses)
@@ -54,7 +104,8 @@ std::optional<DType> storage_dtype(std::string_view name) {
 }
 
 bool is_known(std::string_view name) {
-  return std::ranges::any_of(kKnownCalls, [&](const char* call) { return name == call; }) || storage_dtype(name).has_value();
+  return std::ranges::any_of(kKnownCalls, [&](const char* call) { return name == call; }) ||
+         storage_dtype(name).has_value();
 }
 
 bool is_inert(std::string_view name) {
@@ -72,8 +123,9 @@ class Machine {
       const auto op = in_.u8();
       if (op == kStop) break;
       if (!push_number(op) && !push_text(op) && !memo(op) && !stack(op) && !container(op) && !object(op))
-        fail(ErrorCode::Unsupported, "{}: pickle opcode 0x{:02x} at byte {} is none that torch.save writes; save it as safetensors",
-             what_, op, in_.position() - 1);
+        fail(ErrorCode::Unsupported,
+             "{}: pickle opcode 0x{:02x} at byte {} is none that torch.save writes; save it as safetensors", what_, op,
+             in_.position() - 1);
     }
     if (!marks_.empty()) bad("stops inside a list");
     out_.root = pop();
@@ -133,22 +185,41 @@ class Machine {
 
   bool push_number(uint8_t op) {
     switch (op) {
-      case kNone: push({}); return true;
-      case kNewTrue: push({.kind = PickleKind::Bool, .integer = 1}); return true;
-      case kNewFalse: push({.kind = PickleKind::Bool, .integer = 0}); return true;
+      case kNone:
+        push({});
+        return true;
+      case kNewTrue:
+        push({.kind = PickleKind::Bool, .integer = 1});
+        return true;
+      case kNewFalse:
+        push({.kind = PickleKind::Bool, .integer = 0});
+        return true;
       case kInt:
-      case kLong: push_decimal(in_.take_line()); return true;
-      case kBinInt: push_int(static_cast<int32_t>(in_.u32())); return true;
-      case kBinInt1: push_int(in_.u8()); return true;
-      case kBinInt2: push_int(in_.u16()); return true;
-      case kLong1: push_long(in_.u8()); return true;
-      case kLong4: push_long(in_.u32()); return true;
+      case kLong:
+        push_decimal(in_.take_line());
+        return true;
+      case kBinInt:
+        push_int(static_cast<int32_t>(in_.u32()));
+        return true;
+      case kBinInt1:
+        push_int(in_.u8());
+        return true;
+      case kBinInt2:
+        push_int(in_.u16());
+        return true;
+      case kLong1:
+        push_long(in_.u8());
+        return true;
+      case kLong4:
+        push_long(in_.u32());
+        return true;
       case kBinFloat: {
         const uint64_t little = in_.u64();  // stored big endian
         push({.kind = PickleKind::Float, .number = std::bit_cast<double>(__builtin_bswap64(little))});
         return true;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
 
@@ -160,13 +231,17 @@ class Machine {
     switch (op) {
       case kShortBinString:
       case kShortBinBytes:
-      case kShortBinUnicode: return text(in_.u8());
+      case kShortBinUnicode:
+        return text(in_.u8());
       case kBinString:
       case kBinBytes:
-      case kBinUnicode: return text(in_.u32());
+      case kBinUnicode:
+        return text(in_.u32());
       case kBinUnicode8:
-      case kBinBytes8: return text(in_.u64());
-      default: return false;
+      case kBinBytes8:
+        return text(in_.u64());
+      default:
+        return false;
     }
   }
 
@@ -182,27 +257,49 @@ class Machine {
 
   bool memo(uint8_t op) {
     switch (op) {
-      case kBinPut: remember(in_.u8()); return true;
-      case kLongBinPut: remember(in_.u32()); return true;
-      case kMemoize: remember(static_cast<uint32_t>(memo_.size())); return true;
-      case kBinGet: recall(in_.u8()); return true;
-      case kLongBinGet: recall(in_.u32()); return true;
-      default: return false;
+      case kBinPut:
+        remember(in_.u8());
+        return true;
+      case kLongBinPut:
+        remember(in_.u32());
+        return true;
+      case kMemoize:
+        remember(static_cast<uint32_t>(memo_.size()));
+        return true;
+      case kBinGet:
+        recall(in_.u8());
+        return true;
+      case kLongBinGet:
+        recall(in_.u32());
+        return true;
+      default:
+        return false;
     }
   }
 
   bool stack(uint8_t op) {
     switch (op) {
-      case kProto: in_.u8(); return true;
-      case kFrame: in_.u64(); return true;
+      case kProto:
+        in_.u8();
+        return true;
+      case kFrame:
+        in_.u64();
+        return true;
       case kMark:
         if (marks_.size() >= kMaxMarks) bad(format("nested deeper than {} levels", kMaxMarks));
         marks_.push_back(stack_.size());
         return true;
-      case kPop: pop(); return true;
-      case kPopMark: pop_to_mark(); return true;
-      case kDup: stack_.push_back(top()); return true;
-      default: return false;
+      case kPop:
+        pop();
+        return true;
+      case kPopMark:
+        pop_to_mark();
+        return true;
+      case kDup:
+        stack_.push_back(top());
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -228,19 +325,46 @@ class Machine {
 
   bool container(uint8_t op) {
     switch (op) {
-      case kEmptyTuple: push_tuple(0); return true;
-      case kTuple1: push_tuple(1); return true;
-      case kTuple2: push_tuple(2); return true;
-      case kTuple3: push_tuple(3); return true;
-      case kTuple: push_items(PickleKind::Tuple, pop_to_mark()); return true;
-      case kEmptyList: push_items(PickleKind::List, {}); return true;
-      case kList: push_items(PickleKind::List, pop_to_mark()); return true;
-      case kEmptyDict: push_items(PickleKind::Dict, {}); return true;
-      case kDict: push_items(PickleKind::Dict, pop_to_mark()); return true;
-      case kEmptySet: push({.kind = PickleKind::Opaque}); return true;
-      case kAddItems: pop_to_mark(); top(); return true;
-      case kAppends: extend(PickleKind::List, pop_to_mark()); return true;
-      case kSetItems: extend(PickleKind::Dict, pop_to_mark()); return true;
+      case kEmptyTuple:
+        push_tuple(0);
+        return true;
+      case kTuple1:
+        push_tuple(1);
+        return true;
+      case kTuple2:
+        push_tuple(2);
+        return true;
+      case kTuple3:
+        push_tuple(3);
+        return true;
+      case kTuple:
+        push_items(PickleKind::Tuple, pop_to_mark());
+        return true;
+      case kEmptyList:
+        push_items(PickleKind::List, {});
+        return true;
+      case kList:
+        push_items(PickleKind::List, pop_to_mark());
+        return true;
+      case kEmptyDict:
+        push_items(PickleKind::Dict, {});
+        return true;
+      case kDict:
+        push_items(PickleKind::Dict, pop_to_mark());
+        return true;
+      case kEmptySet:
+        push({.kind = PickleKind::Opaque});
+        return true;
+      case kAddItems:
+        pop_to_mark();
+        top();
+        return true;
+      case kAppends:
+        extend(PickleKind::List, pop_to_mark());
+        return true;
+      case kSetItems:
+        extend(PickleKind::Dict, pop_to_mark());
+        return true;
       case kAppend: {
         const PickleId item = pop();
         extend(PickleKind::List, {&item, 1});
@@ -251,7 +375,8 @@ class Machine {
         extend(PickleKind::Dict, std::array{key, value});
         return true;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
 
@@ -268,7 +393,9 @@ class Machine {
         push_global(module.text, name.text);
         return true;
       }
-      case kBinPersId: push_storage(out_[pop()]); return true;
+      case kBinPersId:
+        push_storage(out_[pop()]);
+        return true;
       case kReduce:
       case kNewObj: {
         const PickleId args = pop();
@@ -278,10 +405,12 @@ class Machine {
       case kBuild: {  // state of an object: OrderedDict._metadata and the like
         pop();
         const PickleKind kind = out_[top()].kind;
-        if (kind != PickleKind::Dict && kind != PickleKind::Opaque && kind != PickleKind::Tensor) bad("state for a plain value");
+        if (kind != PickleKind::Dict && kind != PickleKind::Opaque && kind != PickleKind::Tensor)
+          bad("state for a plain value");
         return true;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
 
@@ -292,7 +421,8 @@ class Machine {
     if (is_inert(full)) return push({.kind = PickleKind::Opaque});
     fail(ErrorCode::Unsupported,
          "{}: the pickle refers to {}; only tensors in dictionaries and lists are read and nothing is ever executed; "
-         "save the state_dict, or save as safetensors", what_, full);
+         "save the state_dict, or save as safetensors",
+         what_, full);
   }
 
   // ("storage", class, key, device, count [, view])
@@ -326,8 +456,8 @@ class Machine {
     const PickleValue &storage = out_[args.items[0]], &offset = out_[args.items[1]];
     if (storage.kind != PickleKind::Storage || offset.kind != PickleKind::Int) bad("a tensor without storage");
     if (out_.tensors.size() >= kMaxTensors) bad(format("more than {} tensors", kMaxTensors));
-    out_.tensors.push_back({out_.storages[static_cast<size_t>(storage.integer)], offset.integer, ints(out_[args.items[2]]),
-                            ints(out_[args.items[3]])});
+    out_.tensors.push_back({out_.storages[static_cast<size_t>(storage.integer)], offset.integer,
+                            ints(out_[args.items[2]]), ints(out_[args.items[3]])});
     push({.kind = PickleKind::Tensor, .integer = static_cast<int64_t>(out_.tensors.size() - 1)});
   }
 
@@ -347,7 +477,8 @@ class Machine {
   void call(const PickleValue& callee, PickleId args_id) {
     const PickleValue& args = out_[args_id];
     if (callee.kind == PickleKind::Opaque) return push({.kind = PickleKind::Opaque});
-    if (callee.kind != PickleKind::Global || args.kind != PickleKind::Tuple) bad("a call of something that is no function");
+    if (callee.kind != PickleKind::Global || args.kind != PickleKind::Tuple)
+      bad("a call of something that is no function");
     const std::string_view name = callee.text;
     if (name.starts_with("torch._utils._rebuild_tensor")) return push_tensor(args);
     if (name == "torch._utils._rebuild_parameter" || name == "torch.Size") {

@@ -1,5 +1,6 @@
-// Reads the part of Python's pickle format that torch.save writes for tensors, as data: there is no object, no import and
-// no call behind it. A pickle that names anything but tensors, containers and a short list of inert classes is refused.
+// Reads the part of Python's pickle format that torch.save writes for tensors, as data: there is no object, no import
+// and no call behind it. A pickle that names anything but tensors, containers and a short list of inert classes is
+// refused.
 #pragma once
 
 #include <cstddef>

@@ -66,7 +66,9 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   bool start_object(size_t) override {
     switch (where_) {
-      case Where::Start: where_ = Where::Top; return true;
+      case Where::Start:
+        where_ = Where::Top;
+        return true;
       case Where::Top:
         if (key_ == "__metadata__") {
           if (metadata_seen_) bad("__metadata__ appears twice");
@@ -78,7 +80,8 @@ class HeaderReader : public nlohmann::json_sax<Json> {
         rows.push_back({.name = std::move(key_)});
         where_ = Where::Tensor;
         return true;
-      default: return refuse("an object");
+      default:
+        return refuse("an object");
     }
   }
 
@@ -112,7 +115,8 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    fail(ErrorCode::Corrupt, "file {}: safetensors header is not valid JSON at byte {}; download it again", file_, position);
+    fail(ErrorCode::Corrupt, "file {}: safetensors header is not valid JSON at byte {}; download it again", file_,
+         position);
   }
 
  private:
@@ -124,8 +128,13 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     fail(ErrorCode::Corrupt, "file {}: safetensors header: {}", file_, what);
   }
   bool refuse(const std::string& found) const {
-    static constexpr const char* kWanted[] = {"an object", "an object per tensor", "only strings in __metadata__",
-                                              "dtype, shape and data_offsets", "dimensions", "two offsets", "the end"};
+    static constexpr const char* kWanted[] = {"an object",
+                                              "an object per tensor",
+                                              "only strings in __metadata__",
+                                              "dtype, shape and data_offsets",
+                                              "dimensions",
+                                              "two offsets",
+                                              "the end"};
     bad(format("want {}, found {}", kWanted[static_cast<int>(where_)], found));
   }
   void once(bool& seen) const {
@@ -143,7 +152,8 @@ uint64_t header_length(const MappedFile& file) {
   const auto bytes = file.bytes();
   const std::string name = file.path().string();
   if (bytes.size() < 8)
-    fail(ErrorCode::Corrupt, "file {}: truncated: want at least 8 bytes, found {}; download it again", name, bytes.size());
+    fail(ErrorCode::Corrupt, "file {}: truncated: want at least 8 bytes, found {}; download it again", name,
+         bytes.size());
   uint64_t length = 0;
   for (int i = 7; i >= 0; --i) length = length << 8 | std::to_integer<uint64_t>(bytes[static_cast<size_t>(i)]);
   if (length > kMaxHeader)
@@ -167,8 +177,8 @@ TensorInfo checked_info(Row& row, const std::string& file) {
     fail(ErrorCode::Corrupt, "{}: data_offsets [{}, {}] run backwards", where, row.offsets[0], row.offsets[1]);
   TensorInfo info{std::move(row.name), *dtype, shape};
   if (row.offsets[1] - row.offsets[0] != info.bytes())
-    fail(ErrorCode::Corrupt, "{}: {} {} wants {} bytes, data_offsets give {}", where, to_string(*dtype), to_string(shape),
-         info.bytes(), row.offsets[1] - row.offsets[0]);
+    fail(ErrorCode::Corrupt, "{}: {} {} wants {} bytes, data_offsets give {}", where, to_string(*dtype),
+         to_string(shape), info.bytes(), row.offsets[1] - row.offsets[0]);
   return info;
 }
 
@@ -183,9 +193,8 @@ WeightTable read_safetensors(FilePtr file) {
     fail(ErrorCode::Corrupt, "file {}: safetensors header does not start with a brace; download it again", name);
   Json::sax_parse(text, text + length, &reader);
 
-  std::sort(reader.rows.begin(), reader.rows.end(), [](const Row& a, const Row& b) {
-    return std::tie(a.offsets, a.name) < std::tie(b.offsets, b.name);
-  });
+  std::sort(reader.rows.begin(), reader.rows.end(),
+            [](const Row& a, const Row& b) { return std::tie(a.offsets, a.name) < std::tie(b.offsets, b.name); });
   WeightTable table{.path = file->path(), .format = "safetensors", .metadata = std::move(reader.metadata)};
   table.tensors.reserve(reader.rows.size());
   const std::byte* data = file->bytes().data() + 8 + length;
@@ -205,8 +214,8 @@ WeightTable read_safetensors(FilePtr file) {
     fail(ErrorCode::Corrupt, "file {}: truncated: want {} bytes, found {}; download it again", name, end + 8 + length,
          file->bytes().size());
   if (end < available)
-    fail(ErrorCode::Corrupt, "file {}: {} bytes follow the last tensor: want {} bytes, found {}; download it again", name,
-         available - end, end + 8 + length, file->bytes().size());
+    fail(ErrorCode::Corrupt, "file {}: {} bytes follow the last tensor: want {} bytes, found {}; download it again",
+         name, available - end, end + 8 + length, file->bytes().size());
   return table;
 }
 

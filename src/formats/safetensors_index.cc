@@ -11,7 +11,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_plain_file_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
 }
 
 Metadata strings_of(const Json& object) {
@@ -33,8 +34,8 @@ WeightTable read_safetensors_index(const fs::path& index) {
   std::map<std::string, std::vector<std::string>> shards;
   for (const auto& [tensor, shard] : map->items()) {
     if (!shard.is_string() || !is_plain_file_name(shard.get_ref<const std::string&>()))
-      fail(ErrorCode::Corrupt, "file {}: tensor {}: want the name of a file in the same folder, found {}", index.string(),
-           tensor, shard.dump(-1, ' ', true).substr(0, 80));
+      fail(ErrorCode::Corrupt, "file {}: tensor {}: want the name of a file in the same folder, found {}",
+           index.string(), tensor, shard.dump(-1, ' ', true).substr(0, 80));
     shards[shard.get<std::string>()].push_back(tensor);
   }
 
@@ -44,7 +45,8 @@ WeightTable read_safetensors_index(const fs::path& index) {
     const fs::path path = index.parent_path() / shard;
     std::error_code ignored;
     if (!fs::exists(path, ignored))
-      fail(ErrorCode::NotFound, "file {}: shard {} is missing ({} shards in all); download it", index.string(), shard, shards.size());
+      fail(ErrorCode::NotFound, "file {}: shard {} is missing ({} shards in all); download it", index.string(), shard,
+           shards.size());
     WeightTable part = read_safetensors(MappedFile::open(path));
     std::unordered_map<std::string_view, StoredTensor*> held;
     for (StoredTensor& t : part.tensors) held.emplace(t.info.name, &t);

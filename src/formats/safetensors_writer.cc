@@ -14,7 +14,8 @@ constexpr size_t kAlign = 64;
 size_t round_up(size_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
 
 OrderedJson row(const char* dtype, std::span<const int64_t> shape, size_t begin, size_t end) {
-  return {{"dtype", dtype}, {"shape", std::vector<int64_t>(shape.begin(), shape.end())}, {"data_offsets", {begin, end}}};
+  return {
+      {"dtype", dtype}, {"shape", std::vector<int64_t>(shape.begin(), shape.end())}, {"data_offsets", {begin, end}}};
 }
 
 }  // namespace
@@ -63,8 +64,9 @@ void SafetensorsWriter::write(const Tensor& tensor) {
   begin_tensor();
   NIBBLE_CHECK(next_ < tensors_.size(), "more tensors than announced");
   const TensorInfo& want = tensors_[next_];
-  NIBBLE_CHECK(tensor.dtype() == want.dtype && tensor.shape() == want.shape, "tensor {}: announced {} {}, given {} {}", want.name,
-               to_string(want.dtype), to_string(want.shape), to_string(tensor.dtype()), to_string(tensor.shape()));
+  NIBBLE_CHECK(tensor.dtype() == want.dtype && tensor.shape() == want.shape, "tensor {}: announced {} {}, given {} {}",
+               want.name, to_string(want.dtype), to_string(want.shape), to_string(tensor.dtype()),
+               to_string(tensor.shape()));
   write_bytes(tensor.data(), tensor.bytes());
 }
 

@@ -23,9 +23,9 @@ class SafetensorsWriter {
   SafetensorsWriter(const std::filesystem::path& file, std::vector<TensorInfo> tensors, const Metadata& metadata = {},
                     SafetensorsLayout layout = SafetensorsLayout::Aligned);
 
-  void write(const Tensor& tensor);  // the next tensor; dtype and shape must be the announced ones
+  void write(const Tensor& tensor);                   // the next tensor; dtype and shape must be the announced ones
   void write_bytes(const void* bytes, size_t count);  // the next part of the next tensor
-  void finish();  // throws Internal when tensors are missing
+  void finish();                                      // throws Internal when tensors are missing
 
  private:
   void begin_tensor();
@@ -33,8 +33,8 @@ class SafetensorsWriter {
   AtomicFile out_;
   std::vector<TensorInfo> tensors_;
   std::vector<size_t> pads_;  // bytes before each tensor
-  size_t next_ = 0;   // tensor being written
-  size_t left_ = 0;   // its bytes still to come
+  size_t next_ = 0;           // tensor being written
+  size_t left_ = 0;           // its bytes still to come
   bool begun_ = false;
 };
 

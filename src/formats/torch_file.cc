@@ -1,4 +1,5 @@
-// torch.save files: a zip with data.pkl and one entry per storage, or the legacy stream of pickles followed by storages.
+// torch.save files: a zip with data.pkl and one entry per storage, or the legacy stream of pickles followed by
+// storages.
 #include <cstring>
 #include <unordered_map>
 
@@ -20,11 +21,12 @@ constexpr int kMaxDepth = 32;
 StoredTensor locate(const PickledTensor& t, const Storages& storages, std::string name, const FilePtr& file) {
   const std::string where = format("file {}: tensor {}", file->path().string(), name);
   const auto found = storages.find(t.storage.key);
-  if (found == storages.end()) fail(ErrorCode::Corrupt, "{}: its storage {} is missing; download the file again", where, t.storage.key);
+  if (found == storages.end())
+    fail(ErrorCode::Corrupt, "{}: its storage {} is missing; download the file again", where, t.storage.key);
   const int64_t held = static_cast<int64_t>(found->second.size() / bytes_of(t.storage.dtype));
   if (held < t.storage.count)
-    fail(ErrorCode::Corrupt, "{}: storage {} wants {} elements, found {}; download the file again", where, t.storage.key,
-         t.storage.count, held);
+    fail(ErrorCode::Corrupt, "{}: storage {} wants {} elements, found {}; download the file again", where,
+         t.storage.key, t.storage.count, held);
   const Shape shape = checked_shape(t.shape, t.storage.dtype, where);
   if (t.strides.size() != t.shape.size() || t.offset < 0 || t.offset > held)
     fail(ErrorCode::Corrupt, "{}: strides or offset do not fit shape {}", where, to_string(shape));
@@ -35,15 +37,17 @@ StoredTensor locate(const PickledTensor& t, const Storages& storages, std::strin
   for (int i = shape.rank() - 1; i >= 0 && !empty; --i) {
     const int64_t stride = t.strides[static_cast<size_t>(i)], steps = shape[i] - 1;
     if (stride < 0 || (steps > 0 && stride > (held - last) / steps))
-      fail(ErrorCode::Corrupt, "{}: shape {} with strides [{}] leaves its storage of {} elements", where, to_string(shape),
-           fmt::join(t.strides, ", "), held);
+      fail(ErrorCode::Corrupt, "{}: shape {} with strides [{}] leaves its storage of {} elements", where,
+           to_string(shape), fmt::join(t.strides, ", "), held);
     last += stride * steps;
     strided |= steps > 0 && stride != contiguous;
     contiguous *= shape[i];
   }
-  if (!empty && last >= held) fail(ErrorCode::Corrupt, "{}: shape {} leaves its storage of {} elements", where, to_string(shape), held);
+  if (!empty && last >= held)
+    fail(ErrorCode::Corrupt, "{}: shape {} leaves its storage of {} elements", where, to_string(shape), held);
   if (shape.count() > held)
-    fail(ErrorCode::Unsupported, "{}: shape {} repeats a storage of {} elements; save a contiguous copy", where, to_string(shape), held);
+    fail(ErrorCode::Unsupported, "{}: shape {} repeats a storage of {} elements; save a contiguous copy", where,
+         to_string(shape), held);
   const std::byte* data = found->second.data() + static_cast<size_t>(t.offset) * bytes_of(t.storage.dtype);
   return {{std::move(name), t.storage.dtype, shape}, data, strided ? t.strides : std::vector<int64_t>{}, file};
 }
@@ -68,12 +72,14 @@ class Walk {
         break;
       case PickleKind::Tuple:
       case PickleKind::List:
-        for (size_t i = 0; i < value.items.size(); ++i) visit(value.items[i], joined(name, std::to_string(i)), depth + 1);
+        for (size_t i = 0; i < value.items.size(); ++i)
+          visit(value.items[i], joined(name, std::to_string(i)), depth + 1);
         break;
       case PickleKind::Dict:
         for (size_t i = 0; i < value.items.size(); i += 2) visit_entry(value.items[i], value.items[i + 1], name, depth);
         break;
-      default: remember_scalar(value, name, depth);
+      default:
+        remember_scalar(value, name, depth);
     }
   }
 
@@ -98,7 +104,8 @@ class Walk {
   // Numbers and short texts of the outermost dictionary ("epoch", "global_step").
   void remember_scalar(const PickleValue& value, const std::string& name, int depth) {
     if (depth != 1 || table_.metadata.size() > 1000) return;
-    if (value.kind == PickleKind::Int || value.kind == PickleKind::Bool) table_.metadata.emplace(name, std::to_string(value.integer));
+    if (value.kind == PickleKind::Int || value.kind == PickleKind::Bool)
+      table_.metadata.emplace(name, std::to_string(value.integer));
     if (value.kind == PickleKind::Float) table_.metadata.emplace(name, format("{}", value.number));
     if (value.kind == PickleKind::Text && value.text.size() <= 1000) table_.metadata.emplace(name, value.text);
   }
@@ -126,7 +133,8 @@ PickleId unwrapped(const Pickle& pickle) {
 WeightTable collect(const Pickle& pickle, const Storages& storages, const FilePtr& file) {
   WeightTable table{.path = file->path(), .format = "torch"};
   Walk(pickle, storages, file, table).visit(unwrapped(pickle), "", 0);
-  if (table.tensors.empty()) fail(ErrorCode::Unsupported, "file {}: the pickle holds no tensors", file->path().string());
+  if (table.tensors.empty())
+    fail(ErrorCode::Unsupported, "file {}: the pickle holds no tensors", file->path().string());
   return table;
 }
 
@@ -149,7 +157,8 @@ WeightTable read_torch_zip(FilePtr file) {
     fail(ErrorCode::Unsupported, "{}: written on a big-endian machine", what);
 
   const auto& data = entries.at(folder + "data.pkl");
-  if (data.size() > kMaxPickle) fail(ErrorCode::Corrupt, "{}: data.pkl of {} bytes, want at most {}", what, data.size(), kMaxPickle);
+  if (data.size() > kMaxPickle)
+    fail(ErrorCode::Corrupt, "{}: data.pkl of {} bytes, want at most {}", what, data.size(), kMaxPickle);
   Storages storages;
   const std::string prefix = folder + "data/";
   for (const auto& [name, bytes] : entries)
@@ -180,8 +189,8 @@ WeightTable read_torch_legacy(FilePtr file) {
     if (found == known.end()) fail(ErrorCode::Corrupt, "{}: storage {} belongs to no tensor", what, keys[id].text);
     const uint64_t count = in.u64();
     if (count > in.left() / bytes_of(found->second.dtype))
-      fail(ErrorCode::Corrupt, "{}: truncated: storage {} wants {} elements, {} bytes are left; download it again", what,
-           keys[id].text, count, in.left());
+      fail(ErrorCode::Corrupt, "{}: truncated: storage {} wants {} elements, {} bytes are left; download it again",
+           what, keys[id].text, count, in.left());
     storages.emplace(found->first, in.take(count * bytes_of(found->second.dtype)));
   }
   return collect(object, storages, file);

@@ -33,10 +33,22 @@ void gather(const T* from, const Shape& shape, std::span<const int64_t> strides,
 Tensor gathered(const StoredTensor& t) {
   Tensor out = Tensor::zeros(t.info.dtype, t.info.shape);
   switch (bytes_of(t.info.dtype)) {
-    case 1: gather(reinterpret_cast<const uint8_t*>(t.data), t.info.shape, t.strides, static_cast<uint8_t*>(out.mutable_data())); break;
-    case 2: gather(reinterpret_cast<const uint16_t*>(t.data), t.info.shape, t.strides, static_cast<uint16_t*>(out.mutable_data())); break;
-    case 4: gather(reinterpret_cast<const uint32_t*>(t.data), t.info.shape, t.strides, static_cast<uint32_t*>(out.mutable_data())); break;
-    default: gather(reinterpret_cast<const uint64_t*>(t.data), t.info.shape, t.strides, static_cast<uint64_t*>(out.mutable_data())); break;
+    case 1:
+      gather(reinterpret_cast<const uint8_t*>(t.data), t.info.shape, t.strides,
+             static_cast<uint8_t*>(out.mutable_data()));
+      break;
+    case 2:
+      gather(reinterpret_cast<const uint16_t*>(t.data), t.info.shape, t.strides,
+             static_cast<uint16_t*>(out.mutable_data()));
+      break;
+    case 4:
+      gather(reinterpret_cast<const uint32_t*>(t.data), t.info.shape, t.strides,
+             static_cast<uint32_t*>(out.mutable_data()));
+      break;
+    default:
+      gather(reinterpret_cast<const uint64_t*>(t.data), t.info.shape, t.strides,
+             static_cast<uint64_t*>(out.mutable_data()));
+      break;
   }
   return out;
 }
@@ -46,7 +58,8 @@ Tensor load(const StoredTensor& t) {
   if (aligned && t.strides.empty()) return Tensor::view(t.info.dtype, t.info.shape, t.data, t.file);
   if (aligned) return gathered(t);
   if (!t.strides.empty())
-    fail(ErrorCode::Unsupported, "file {}: a tensor of shape {} is strided and misaligned; save it again with a recent torch",
+    fail(ErrorCode::Unsupported,
+         "file {}: a tensor of shape {} is strided and misaligned; save it again with a recent torch",
          t.file->path().string(), to_string(t.info.shape));
   Tensor copy = Tensor::zeros(t.info.dtype, t.info.shape);
   if (copy.bytes() > 0) std::memcpy(copy.mutable_data(), t.data, copy.bytes());
@@ -61,9 +74,12 @@ Tensor load(const StoredTensor& t) {
     fail(ErrorCode::Corrupt, "file {}: is a Git LFS pointer, not the weights; fetch them with `git lfs pull`", name);
   if (starts_with(bytes, "<"))
     fail(ErrorCode::Corrupt, "file {}: is a web page, not weights; the download went wrong, repeat it", name);
-  if (starts_with(bytes, "GGUF")) fail(ErrorCode::Unsupported, "file {}: GGUF is not supported; want safetensors", name);
-  fail(ErrorCode::Corrupt, "file {}: want safetensors, a torch pickle (.pt, .pth, .ckpt, .bin) or npy, found none of them; "
-       "it may be damaged, download it again", name);
+  if (starts_with(bytes, "GGUF"))
+    fail(ErrorCode::Unsupported, "file {}: GGUF is not supported; want safetensors", name);
+  fail(ErrorCode::Corrupt,
+       "file {}: want safetensors, a torch pickle (.pt, .pth, .ckpt, .bin) or npy, found none of them; "
+       "it may be damaged, download it again",
+       name);
 }
 
 // A safetensors file starts with the header's length (8 bytes, little endian), then '{'.
@@ -137,7 +153,8 @@ std::optional<Tensor> WeightFile::find(std::string_view name) const {
 Tensor WeightFile::get(std::string_view name) const {
   const StoredTensor* t = state_->find(name);
   if (t == nullptr)
-    fail(ErrorCode::NotFound, "file {}: has no tensor {} among its {}", state_->path.string(), name, state_->infos.size());
+    fail(ErrorCode::NotFound, "file {}: has no tensor {} among its {}", state_->path.string(), name,
+         state_->infos.size());
   return load(*t);
 }
 

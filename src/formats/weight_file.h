@@ -1,5 +1,6 @@
 // Named tensors in a file of any supported format: safetensors, sharded safetensors, torch pickle, npy.
-// Tensors are views of the memory-mapped file; only strided or misaligned ones are copied. Nothing in a file is ever executed.
+// Tensors are views of the memory-mapped file; only strided or misaligned ones are copied. Nothing in a file is ever
+// executed.
 #pragma once
 
 #include <filesystem>
@@ -32,10 +33,10 @@ class WeightFile {
   explicit WeightFile(WeightTable table);
 
   const std::filesystem::path& path() const;
-  const std::string& format() const;                   // "safetensors", "sharded safetensors", "torch", "npy"
-  const std::vector<TensorInfo>& tensors() const;      // in file order, names unique
-  const Metadata& metadata() const;                    // safetensors __metadata__, or the scalars of a pickle
-  size_t bytes() const;                                // of all tensors
+  const std::string& format() const;               // "safetensors", "sharded safetensors", "torch", "npy"
+  const std::vector<TensorInfo>& tensors() const;  // in file order, names unique
+  const Metadata& metadata() const;                // safetensors __metadata__, or the scalars of a pickle
+  size_t bytes() const;                            // of all tensors
 
   const TensorInfo* info(std::string_view name) const;  // nullptr when absent
   bool has(std::string_view name) const { return info(name) != nullptr; }

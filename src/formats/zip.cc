@@ -26,7 +26,8 @@ size_t find_end_record(std::span<const std::byte> bytes, const std::string& what
     reader.seek(at + 20);
     if (reader.u16() == bytes.size() - at - 22) return at;
   }
-  fail(ErrorCode::Corrupt, "{}: zip file without its directory: truncated at {} bytes; download it again", what, bytes.size());
+  fail(ErrorCode::Corrupt, "{}: zip file without its directory: truncated at {} bytes; download it again", what,
+       bytes.size());
 }
 
 Directory find_directory(std::span<const std::byte> bytes, const std::string& what) {
@@ -54,7 +55,8 @@ Directory find_directory(std::span<const std::byte> bytes, const std::string& wh
     fail(ErrorCode::Corrupt, "{}: zip directory of {} bytes at {} lies outside the file; download it again", what,
          directory.bytes, directory.offset);
   if (directory.entries > kMaxEntries || directory.entries > directory.bytes / 46)
-    fail(ErrorCode::Corrupt, "{}: zip directory of {} bytes cannot hold {} entries", what, directory.bytes, directory.entries);
+    fail(ErrorCode::Corrupt, "{}: zip directory of {} bytes cannot hold {} entries", what, directory.bytes,
+         directory.entries);
   return directory;
 }
 
@@ -93,7 +95,8 @@ Entry read_entry(ByteReader& reader, const std::string& what) {
   reader.take(comment_length);
   if ((flags & 1) != 0) fail(ErrorCode::Unsupported, "{}: zip entry {} is encrypted", what, entry.name);
   if (method != 0)
-    fail(ErrorCode::Unsupported, "{}: zip entry {} is compressed (method {}); save it again with torch.save", what, entry.name, method);
+    fail(ErrorCode::Unsupported, "{}: zip entry {} is compressed (method {}); save it again with torch.save", what,
+         entry.name, method);
   if (entry.stored != entry.size)
     fail(ErrorCode::Corrupt, "{}: zip entry {}: stored {} bytes, want {}", what, entry.name, entry.stored, entry.size);
   return entry;
@@ -102,7 +105,8 @@ Entry read_entry(ByteReader& reader, const std::string& what) {
 std::span<const std::byte> data_of(const Entry& entry, std::span<const std::byte> bytes, const std::string& what) {
   ByteReader reader(bytes, what);
   reader.seek(std::min<uint64_t>(entry.offset, bytes.size()));
-  if (reader.u32() != kLocal) fail(ErrorCode::Corrupt, "{}: zip entry {}: no entry at byte {}", what, entry.name, entry.offset);
+  if (reader.u32() != kLocal)
+    fail(ErrorCode::Corrupt, "{}: zip entry {}: no entry at byte {}", what, entry.name, entry.offset);
   reader.take(22);
   const uint16_t name_length = reader.u16(), extra_length = reader.u16();
   if (reader.take_text(name_length) != entry.name)

@@ -1,4 +1,5 @@
-// The directory of a zip file, for files whose entries are stored (not compressed), as torch writes them. Zip64 included.
+// The directory of a zip file, for files whose entries are stored (not compressed), as torch writes them. Zip64
+// included.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,106 @@
+#include "models/names/named_tensors.h"
+
+#include <cstring>
+
+#include "base/error.h"
+
+namespace nibble::models {
+namespace {
+
+Shape changed_shape(const TensorInfo& info, TensorChange change) {
+  const Shape& s = info.shape;
+  switch (change) {
+    case TensorChange::None:
+      return s;
+    case TensorChange::FirstThird:
+    case TensorChange::SecondThird:
+    case TensorChange::LastThird: {
+      if (s.rank() == 0 || s[0] % 3 != 0)
+        fail(ErrorCode::Corrupt, "tensor {}: shape {}: want rows for q, k and v in equal parts", info.name,
+             to_string(s));
+      Shape third = s;
+      third[0] /= 3;
+      return third;
+    }
+    case TensorChange::Matrix:
+      return s.rank() > 2 && s.count(2, s.rank()) == 1 ? Shape{s[0], s[1]} : s;
+    case TensorChange::Transposed:
+      if (s.rank() != 2) fail(ErrorCode::Corrupt, "tensor {}: shape {}: want a matrix", info.name, to_string(s));
+      return {s[1], s[0]};
+  }
+  return s;
+}
+
+Tensor transposed(const Tensor& from) {
+  const int64_t rows = from.dim(0), columns = from.dim(1);
+  const size_t size = bytes_of(from.dtype());
+  Tensor to = Tensor::zeros(from.dtype(), {columns, rows});
+  const char* in = static_cast<const char*>(from.data());
+  char* out = static_cast<char*>(to.mutable_data());
+  for (int64_t i = 0; i < columns; ++i)
+    for (int64_t j = 0; j < rows; ++j)
+      std::memcpy(out + static_cast<size_t>(i * rows + j) * size, in + static_cast<size_t>(j * columns + i) * size,
+                  size);
+  return to;
+}
+
+}  // namespace
+
+NamedTensors::NamedTensors(WeightFile file, std::map<std::string, TensorAlias, std::less<>> aliases)
+    : file_(std::move(file)), aliases_(std::move(aliases)) {}
+
+std::vector<TensorInfo> NamedTensors::tensors() const {
+  std::vector<TensorInfo> out;
+  for (const auto& [name, alias] : aliases_) out.push_back(*info(name));
+  return out;
+}
+
+std::optional<TensorInfo> NamedTensors::info(std::string_view name) const {
+  const auto found = aliases_.find(name);
+  if (found == aliases_.end()) return std::nullopt;
+  const TensorInfo* source = file_.info(found->second.source);
+  NIBBLE_CHECK(source != nullptr, "alias of {}", found->second.source);
+  return TensorInfo{found->first, source->dtype, changed_shape(*source, found->second.change)};
+}
+
+std::optional<Tensor> NamedTensors::find(std::string_view name) const {
+  const std::optional<TensorInfo> wanted = info(name);
+  if (!wanted) return std::nullopt;
+  const TensorAlias& alias = aliases_.find(name)->second;
+  const Tensor source = file_.get(alias.source);
+  const int64_t rows = wanted->shape.rank() > 0 ? wanted->shape[0] : 0;
+  switch (alias.change) {
+    case TensorChange::None:
+      return source;
+    case TensorChange::FirstThird:
+      return source.rows(0, rows);
+    case TensorChange::SecondThird:
+      return source.rows(rows, 2 * rows);
+    case TensorChange::LastThird:
+      return source.rows(2 * rows, 3 * rows);
+    case TensorChange::Matrix:
+      return source.reshaped(wanted->shape);
+    case TensorChange::Transposed:
+      return transposed(source);
+  }
+  return source;
+}
+
+void NamedTensors::drop_pages() const {
+  for (const auto& [name, alias] : aliases_) file_.drop_pages(alias.source);
+}
+
+size_t NamedTensors::bytes() const {
+  size_t sum = 0;
+  for (const auto& [name, alias] : aliases_) sum += info(name)->bytes();
+  return sum;
+}
+
+std::shared_ptr<const WeightSource> weight_source(NamedTensors tensors, std::string label) {
+  auto source = std::make_shared<WeightSource>();
+  source->label = std::move(label);
+  source->find = [tensors = std::move(tensors)](const std::string& name, const Shape&) { return tensors.find(name); };
+  return source;
+}
+
+}  // namespace nibble::models

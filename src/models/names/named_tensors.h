@@ -1,0 +1,50 @@
+// The tensors of one part of a model under the names that diffusers and transformers give them, whatever the file calls
+// them.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "formats/weight_file.h"
+#include "nn/scope.h"
+
+namespace nibble::models {
+
+// How the file's tensor becomes the named one. All but Transposed are views.
+enum class TensorChange : uint8_t {
+  None,
+  FirstThird,
+  SecondThird,
+  LastThird,   // of the rows: fused q, k, v
+  Matrix,      // [O, I, 1, 1] -> [O, I]
+  Transposed,  // [I, O] -> [O, I]
+};
+
+struct TensorAlias {
+  std::string source;  // name in the file
+  TensorChange change = TensorChange::None;
+};
+
+class NamedTensors {
+ public:
+  NamedTensors(WeightFile file, std::map<std::string, TensorAlias, std::less<>> aliases);
+
+  const WeightFile& file() const { return file_; }
+  std::vector<TensorInfo> tensors() const;  // sorted by name
+  std::optional<TensorInfo> info(std::string_view name) const;
+  bool has(std::string_view name) const { return aliases_.find(name) != aliases_.end(); }
+  std::optional<Tensor> find(std::string_view name) const;
+  void drop_pages() const;  // of these tensors only
+  size_t bytes() const;
+
+ private:
+  WeightFile file_;
+  std::map<std::string, TensorAlias, std::less<>> aliases_;
+};
+
+// For nn::Scope; shares the file. `label` names it in messages.
+std::shared_ptr<const WeightSource> weight_source(NamedTensors tensors, std::string label);
+
+}  // namespace nibble::models
