@@ -1,0 +1,48 @@
+// Attention layers of Stable Diffusion 1.5, SDXL and the autoencoder, one head after the other. Work: the useful
+// multiply-adds of both products, so the softmax counts as nothing.
+#include "base/error.h"
+#include "kernels/attention/attention.h"
+#include "kernels/bench.h"
+#include "kernels/peaks/peaks.h"
+#include "kernels/simd/bench_data.h"
+
+namespace nibble::kernels {
+namespace {
+
+struct BenchShape {
+  int64_t lq, lk, heads, d;
+};
+
+constexpr BenchShape kShapes[] = {{4096, 4096, 10, 64}, {4096, 4096, 8, 40}, {1024, 1024, 20, 64}, {1024, 1024, 8, 80},
+                                  {256, 256, 8, 160},   {4096, 77, 10, 64},  {4096, 4096, 1, 512}};
+
+BenchRow bench_layer(const AttentionKernel& kernel, const BenchShape& s, double peak) {
+  const int64_t channels = s.heads * s.d;
+  const BenchArray q(kernel.dtype, s.lq * channels), k(kernel.dtype, s.lk * channels), v(kernel.dtype, s.lk * channels);
+  BenchArray out(kernel.dtype, s.lq * channels);
+  const AttentionArgs args = {q.data(), k.data(), v.data(), out.data(), channels, channels, channels, channels,
+                              s.lq,     s.lk,     s.d,      0.125f};
+  BenchArray scratch(DType::F32, static_cast<int64_t>(kernel.scratch_bytes(s.lk, s.d) / sizeof(float)) + 1);
+  const int64_t heads = std::min<int64_t>(s.heads, 2);  // the others take the same time
+  const double seconds = best_cpu_seconds([&] {
+    for (int64_t head = 0; head < heads; ++head) kernel.run(args, head, 0, s.lq, scratch.data());
+  });
+  const std::string shape = format("{} queries {} keys {} heads of {}", s.lq, s.lk, s.heads, s.d);
+  return {kernel.name, shape, 4.0 * static_cast<double>(s.lq * s.lk * s.d * heads), seconds, peak};
+}
+
+}  // namespace
+
+std::vector<BenchRow> bench_attention(Context& context) {
+  std::vector<BenchRow> rows;
+  const double fma = measure_peak(context.cpu, PeakKind::F32Fma);
+  const double bf16_dot = measure_peak(context.cpu, PeakKind::Bf16Dot);
+  for (DType dtype : {DType::F32, DType::BF16}) {
+    const AttentionKernel& kernel = select_attention(context.cpu, dtype);
+    for (const BenchShape& shape : kShapes)
+      rows.push_back(bench_layer(kernel, shape, kernel.isa == Isa::Avx512Bf16 ? bf16_dot : fma));
+  }
+  return rows;
+}
+
+}  // namespace nibble::kernels
