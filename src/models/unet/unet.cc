@@ -90,8 +90,10 @@ UNet2DConditionModel::UNet2DConditionModel(const Scope& s, const UNetConfig& con
     mid_block.emplace();
     mid_block->path = b.path();
     mid_block->resnets.push_back(resnet(b / "resnets" / 0, channels, channels));
-    if (config.mid.cross_attention) mid_block->attentions.emplace_back(b / "attentions" / 0, config.mid, config.mid.transformer_layers[0], config);
-    mid_block->resnets.push_back(resnet(b / "resnets" / 1, channels, channels));
+    if (config.mid.cross_attention) {
+      mid_block->attentions.emplace_back(b / "attentions" / 0, config.mid, config.mid.transformer_layers[0], config);
+      mid_block->resnets.push_back(resnet(b / "resnets" / 1, channels, channels));
+    }
   }
 
   for (int64_t i = 0; i < blocks; ++i) {
@@ -178,8 +180,7 @@ Value UNet2DConditionModel::operator()(const UNetInputs& in) const {
   if (mid_block) {
     g.begin_segment(mid_block->path);
     x = mid_block->resnets[0](x, temb);
-    for (const Transformer2DModel& attention : mid_block->attentions) x = attention(x, in.text);
-    x = mid_block->resnets[1](x, temb);
+    if (!mid_block->attentions.empty()) x = mid_block->resnets[1](mid_block->attentions[0](x, in.text), temb);
   }
   if (in.mid_residual) x = ops::add(x, in.mid_residual);
 

@@ -1,0 +1,14 @@
+#include "apps/cli/command.h"
+
+namespace nibble::cli {
+
+void add_generate(CLI::App& app, const Common& common, std::function<void()>& run);
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> rows = {
+      {"generate", add_generate},
+  };
+  return rows;
+}
+
+}  // namespace nibble::cli

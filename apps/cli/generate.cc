@@ -1,0 +1,152 @@
+// nibble generate: a picture from words, or from words and a picture.
+#include <cstdio>
+#include <filesystem>
+
+#include "apps/cli/command.h"
+#include "apps/cli/progress_bar.h"
+#include "base/check.h"
+#include "image/codec.h"
+#include "pipelines/text_to_image.h"
+
+namespace nibble::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  GenerateRequest request;
+  std::string model = "emoji", vae, out, precision, syntax = "a1111", guidance_mode = "auto", memory, negative, init, schedule;
+  std::string spacing, prediction, preview;
+  double guidance = -1;
+  bool zero_terminal_snr = false;
+};
+
+std::string sampler_list() {
+  std::string text = "Samplers (--sampler), each made from the checkpoint's scheduler config; diffusers' arithmetic:\n";
+  for (const SamplerInfo& row : sampler_table())
+    text += format("  {:<16} {:<18} {}\n", row.name, row.title, row.help);
+  return text;
+}
+
+// "a red apple, fluent 3d" -> "a-red-apple-fluent-3d".
+std::string file_stem(const std::string& prompt) {
+  constexpr size_t kLongest = 60;
+  std::string stem;
+  for (const char c : prompt) {
+    const bool word = std::isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80;
+    if (word) stem += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    else if (!stem.empty() && stem.back() != '-') stem += '-';
+    if (stem.size() >= kLongest) break;
+  }
+  while (!stem.empty() && (stem.back() == '-' || static_cast<unsigned char>(stem.back()) >= 0x80)) stem.pop_back();
+  return stem.empty() ? "picture" : stem;
+}
+
+// --out FILE.png for one picture (FILE-0.png… for several), --out FOLDER/, or a name from the prompt and the seed.
+fs::path output_path(const Options& o, const GeneratedImage& image) {
+  const bool folder = !o.out.empty() && (o.out.back() == '/' || fs::is_directory(o.out));
+  if (o.out.empty() || folder) return fs::path(o.out) / format("{}-{}.png", file_stem(o.request.prompt), image.seed);
+  fs::path path = o.out;
+  if (path.extension() != ".png") path += ".png";
+  if (o.request.count == 1) return path;
+  return path.parent_path() / format("{}-{}.png", path.stem().string(), image.index);
+}
+
+void fill_request(Options& o) {
+  GenerateRequest& r = o.request;
+  if (!o.negative.empty()) r.negative_prompt = o.negative;
+  if (o.guidance >= 0) r.guidance = o.guidance;
+  if (!o.precision.empty()) r.precision = dtype_from_name(o.precision).value_or(DType::F64);
+  const auto syntax = prompt_syntax_from_name(o.syntax);
+  NIBBLE_CHECK(syntax.has_value(), "syntax {}", o.syntax);
+  r.syntax = *syntax;
+  r.guidance_mode = o.guidance_mode == "batched"      ? GuidanceMode::Batched
+                    : o.guidance_mode == "sequential" ? GuidanceMode::Sequential
+                                                      : GuidanceMode::Auto;
+  if (!o.memory.empty()) r.memory_limit = parse_bytes(o.memory);
+  if (!o.schedule.empty()) r.sampler_options = parse_sigma_schedule(o.schedule);
+  if (!o.spacing.empty()) r.sampler_options.spacing = parse_timestep_spacing(o.spacing);
+  if (!o.prediction.empty()) r.sampler_options.prediction = parse_prediction_type(o.prediction);
+  if (o.zero_terminal_snr) r.sampler_options.zero_terminal_snr = true;
+  if (!o.init.empty()) r.init = read_upright_rgb(o.init);
+  if (!o.preview.empty() && r.preview_every == 0) r.preview_every = 1;
+}
+
+// A missing folder or a full name is found before an hour of drawing, not after it.
+void prepare_folder(const Options& o) {
+  const fs::path folder = o.out.empty() ? fs::path() : (o.out.back() == '/' ? fs::path(o.out) : fs::path(o.out).parent_path());
+  if (folder.empty()) return;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorCode::Io, "folder {}: cannot create: {}", folder.string(), error.message());
+}
+
+void run(Options& o, const Common& common) {
+  fill_request(o);
+  prepare_folder(o);
+  const auto context = make_context(common);
+  const LoadedModel model = load_model(o.model, o.vae);
+  const ResolvedRequest resolved = resolve(model, o.request);
+  o.request.seed = static_cast<int64_t>(resolved.seed);
+  if (!common.quiet)
+    std::fprintf(stderr, "%s: %ldx%ld, %d steps, %s, guidance %g, seed %lu\n", o.model.c_str(), static_cast<long>(resolved.width),
+                 static_cast<long>(resolved.height), resolved.steps, resolved.sampler.c_str(), resolved.guidance,
+                 static_cast<unsigned long>(resolved.seed));
+  Json records = Json::array();
+  GenerateCallbacks callbacks;
+  callbacks.on_image = [&](const GeneratedImage& image) {
+    const fs::path file = output_path(o, image);
+    write_png(file, image.image, {{"parameters", image.parameters}});
+    clear_progress();
+    if (common.json) {
+      records.push_back(image.record);
+      records.back()["file"] = file.string();
+    } else {
+      std::printf("%s\n", file.string().c_str());
+    }
+  };
+  callbacks.on_preview = [&](const Image& image, int, int) { write_png(o.preview, image); };
+  generate(*context, model, o.request, callbacks);
+  if (common.json) print_json({{"images", records}});
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, const Common& common, std::function<void()>& run_command) {
+  const auto o = std::make_shared<Options>();
+  GenerateRequest& r = o->request;
+  CLI::App* c = app.add_subcommand("generate", "Draw pictures from words (text-to-image) or from a picture and words (--init)");
+  c->add_option("prompt", r.prompt, "What to draw, e.g. \"a red apple, fluent 3d\"")->required();
+  c->add_option("--negative", o->negative, "What to keep away from");
+  c->add_option("--model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
+  c->add_option("--vae", o->vae, "Another autoencoder: a folder or file (AutoencoderKL, TAESD)");
+  c->add_option("--out", o->out, "A .png file or a folder [a name from prompt and seed]");
+  c->add_option("--steps", r.steps, "Denoising steps [the model's habit: 20, or 1 to 4 for distilled models]")->check(CLI::Range(1, 1000));
+  c->add_option("--guidance,--cfg", o->guidance, "Classifier-free guidance scale; 1 or less: none, twice as fast [7.5, SDXL 5, Turbo 0]");
+  c->add_option("--guidance-rescale", r.guidance_rescale, "Against over-exposure at high guidance, 0 to 1 [0]");
+  c->add_option("--seed", r.seed, "Same seed, same picture; picture i of --count uses seed + i [-1: random, printed]");
+  c->add_option("--count", r.count, "Number of pictures [1]")->check(CLI::Range(1, 100000));
+  c->add_option("--width", r.width, "Pixels, a multiple of 8 [the model's training size]");
+  c->add_option("--height", r.height, "Pixels, a multiple of 8");
+  c->add_option("--sampler", r.sampler, "Sampler by our, diffusers' or A1111's name [the checkpoint's own]; list below");
+  c->add_option("--schedule", o->schedule, "Noise levels: normal, karras, exponential, beta, sgm_uniform");
+  c->add_option("--spacing", o->spacing, "Time steps: leading, trailing, linspace [the checkpoint's]");
+  c->add_option("--prediction", o->prediction, "epsilon, v_prediction, sample [the checkpoint's]");
+  c->add_flag("--zero-terminal-snr", o->zero_terminal_snr, "Rescale the noise schedule to end in pure noise (Lin et al. 2023)");
+  c->add_option("--clip-skip", r.clip_skip, "Leave out this many of the text encoder's last layers [0]")->check(CLI::Range(0, 64));
+  c->add_option("--prompt-syntax", o->syntax,
+                "a1111: (word:1.3), [word], BREAK, long prompts; plain: brackets are text, cut at the model's limit, as diffusers")
+      ->check(CLI::IsMember({"a1111", "plain"}));
+  c->add_option("--init", o->init, "Start from this picture (PNG, JPEG, WebP): image-to-image");
+  c->add_option("--strength", r.strength, "How much of --init to change, 0 to 1 [0.8]")->check(CLI::Range(0.0, 1.0));
+  c->add_option("--precision", o->precision, "Arithmetic between layers: f32, bf16 [f32]")->check(CLI::IsMember({"f32", "bf16"}));
+  c->add_option("--guidance-mode", o->guidance_mode, "batched (faster), sequential (less memory), auto; the same picture")
+      ->check(CLI::IsMember({"auto", "batched", "sequential"}));
+  c->add_option("--memory", o->memory, "Limit for weights and buffers, e.g. 3GB; refused before starting where it cannot be kept");
+  c->add_option("--preview", o->preview, "Write the expected picture to this PNG while drawing");
+  c->add_option("--preview-every", r.preview_every, "Steps between previews [1]");
+  c->footer(sampler_list());
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+}
+
+}  // namespace nibble::cli

@@ -1,0 +1,60 @@
+#include "apps/cli/progress_bar.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "base/error.h"
+
+namespace nibble::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The terminal line is the one thing that really is shared by the whole program.
+struct Line {
+  std::string stage;
+  Clock::time_point start;
+  bool visible = false;
+};
+Line line;
+
+std::string duration(double seconds) {
+  const int s = static_cast<int>(seconds + 0.5);
+  if (s >= 3600) return format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  return format("{}:{:02}", s / 60, s % 60);
+}
+
+std::string bar(int64_t done, int64_t total) {
+  constexpr int kWidth = 24;
+  const int full = total > 0 ? static_cast<int>(kWidth * done / total) : 0;
+  std::string text;
+  for (int i = 0; i < kWidth; ++i) text += i < full ? "█" : "░";
+  return text;
+}
+
+}  // namespace
+
+void show_progress(const std::string& stage, int64_t done, int64_t total) {
+  if (!isatty(STDERR_FILENO) || total <= 0) return;
+  if (stage != line.stage) line = {stage, Clock::now(), line.visible};
+  const std::chrono::duration<double> took = Clock::now() - line.start;
+  std::string text = format("\r{:<8} {} {}/{}  {}", stage, bar(done, total), done, total, duration(took.count()));
+  if (done > 0 && done < total)
+    text += format(", {} left", duration(took.count() / static_cast<double>(done) * static_cast<double>(total - done)));
+  std::fprintf(stderr, "%s\033[K", text.c_str());
+  line.visible = true;
+  if (done == total) {
+    std::fputc('\n', stderr);
+    line.visible = false;
+  }
+  std::fflush(stderr);
+}
+
+void clear_progress() {
+  if (line.visible) std::fputc('\n', stderr);
+  line.visible = false;
+}
+
+}  // namespace nibble::cli

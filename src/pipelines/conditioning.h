@@ -1,0 +1,27 @@
+// From prompt and negative prompt to what the denoiser is conditioned on: text tokens, and for SDXL a pooled vector.
+#pragma once
+
+#include "base/context.h"
+#include "pipelines/loaded_model.h"
+#include "pipelines/request.h"
+
+namespace nibble {
+
+// Row 0 is the negative prompt, row 1 the prompt; only the prompt where guidance is off.
+struct Conditioning {
+  Tensor text;    // f32 [rows, tokens, width of all encoders]
+  Tensor pooled;  // f32 [rows, projection]; empty without SDXL
+  std::string cut;  // what plain syntax had to cut from the prompt
+};
+
+// Loads tokenizers and text encoders, runs them, releases them. `peak_bytes` gets weights plus arena of the largest encoder.
+Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided,
+                            size_t* peak_bytes);
+
+// f32 [rows, 6] = original height, width, crop top, left, target height, width; the refiner's [rows, 5] ends with its score.
+Tensor size_conditioning(const LoadedModel& model, int64_t width, int64_t height, bool guided);
+
+// LCM (Luo et al. 2023): sinusoidal embedding of the guidance scale, f32 [1, width].
+Tensor guidance_embedding(double guidance, int64_t width);
+
+}  // namespace nibble
