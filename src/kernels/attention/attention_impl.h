@@ -2,6 +2,8 @@
 //   kStepPanel     vectors of an ordinary panel (keys of a score tile, head elements of a value tile)
 //   kMaxPanel      widest panel; a rest of at most this many vectors becomes one panel
 //   kRowsOfPanel   rows of a tile by its vectors
+// Both products run over 32-bit words, which the template argument Words defines: one float, or two bf16 whose products
+// an instruction adds.
 //
 // A pass scales its query rows once and keeps their output sums, maxima and weights in scratch. It walks over the keys in
 // blocks of kKeys, packed and used by all rows, kTileRows at a time, so that scores stay in the first-level cache. All
@@ -52,23 +54,24 @@ struct Layout {
 
 size_t scratch_bytes(int64_t lk, int64_t d) { return static_cast<size_t>(Layout(lk, d).end) * sizeof(float); }
 
-// s[i][j] = sum_c q[i][c] * k[c][j] for kScoreRows rows and `vectors` vectors of keys; s has kKeys columns.
-template <int vectors>
-NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t d, float* s) {
+// s[i][j] = sum_c q[i][c] * k[c][j] over `words` words, for kScoreRows rows and `vectors` vectors of keys; s has kKeys
+// columns.
+template <typename Words, int vectors>
+NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t words, float* s) {
   Vec sums[kScoreRows][vectors];
   NIBBLE_UNROLL
   for (auto& row : sums)
     NIBBLE_UNROLL
     for (Vec& x : row) x = set(0.0f);
-  for (int64_t c = 0; c < d; ++c, ++q, k += vectors * kWidth) {
+  for (int64_t c = 0; c < words; ++c, ++q, k += vectors * kWidth) {
     Vec keys[vectors];
     NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) keys[j] = load(k + j * kWidth);
     NIBBLE_UNROLL
     for (int i = 0; i < kScoreRows; ++i) {
-      const Vec x = set(q[i * d]);
+      const Vec x = Words::broadcast(q + i * words);
       NIBBLE_UNROLL
-      for (int j = 0; j < vectors; ++j) sums[i][j] = fma(x, keys[j], sums[i][j]);
+      for (int j = 0; j < vectors; ++j) sums[i][j] = Words::multiply_add(x, keys[j], sums[i][j]);
     }
   }
   NIBBLE_UNROLL
@@ -77,9 +80,9 @@ NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t d, float* 
     for (int j = 0; j < vectors; ++j) store(s + i * kKeys + j * kWidth, sums[i][j]);
 }
 
-// out[i][c] = out[i][c] * factor[i] + sum_j p[i][j] * v[j][c] over `keys` keys; p has kKeys columns.
-template <int vectors>
-NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t keys, const float* factor, float* out,
+// out[i][c] = out[i][c] * factor[i] + sum_j p[i][j] * v[j][c] over `words` words of keys; rows of p are kKeys words apart.
+template <typename Words, int vectors>
+NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t words, const float* factor, float* out,
                               int64_t out_stride) {
   constexpr int kRows = kRowsOfPanel[vectors];
   Vec sums[kRows][vectors];
@@ -87,15 +90,15 @@ NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t keys, cons
   for (int i = 0; i < kRows; ++i)
     NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) sums[i][j] = load(out + i * out_stride + j * kWidth) * set(factor[i]);
-  for (int64_t key = 0; key < keys; ++key, ++p, v += vectors * kWidth) {
+  for (int64_t key = 0; key < words; ++key, ++p, v += vectors * kWidth) {
     Vec values[vectors];
     NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) values[j] = load(v + j * kWidth);
     NIBBLE_UNROLL
     for (int i = 0; i < kRows; ++i) {
-      const Vec x = set(p[i * kKeys]);
+      const Vec x = Words::broadcast(p + i * kKeys);
       NIBBLE_UNROLL
-      for (int j = 0; j < vectors; ++j) sums[i][j] = fma(x, values[j], sums[i][j]);
+      for (int j = 0; j < vectors; ++j) sums[i][j] = Words::multiply_add(x, values[j], sums[i][j]);
     }
   }
   NIBBLE_UNROLL
@@ -107,33 +110,63 @@ NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t keys, cons
 using ScoreTile = void (*)(const float*, const float*, int64_t, float*);
 using ValueTile = void (*)(const float*, const float*, int64_t, const float*, float*, int64_t);
 
+template <typename Words>
 ScoreTile score_tile_of(int64_t vectors) {
   static_assert(kStepPanel == 2 || kStepPanel == 4);
-  if (vectors == 1) return score_tile<1>;
-  if (vectors == 2) return score_tile<2>;
+  if (vectors == 1) return score_tile<Words, 1>;
+  if (vectors == 2) return score_tile<Words, 2>;
   if constexpr (kStepPanel == 4) {
-    if (vectors == 3) return score_tile<3>;
-    return score_tile<4>;
+    if (vectors == 3) return score_tile<Words, 3>;
+    return score_tile<Words, 4>;
   }
-  return score_tile<2>;
+  return score_tile<Words, 2>;
 }
 
+template <typename Words>
 ValueTile value_tile_of(int64_t vectors) {
   static_assert(kMaxPanel == 3 || kMaxPanel == 4);
-  if (vectors == 1) return value_tile<1>;
-  if (vectors == 2) return value_tile<2>;
-  if (vectors == 3) return value_tile<3>;
-  return value_tile<kMaxPanel>;
+  if (vectors == 1) return value_tile<Words, 1>;
+  if (vectors == 2) return value_tile<Words, 2>;
+  if (vectors == 3) return value_tile<Words, 3>;
+  return value_tile<Words, kMaxPanel>;
+}
+
+// The operands of the float kernels.
+template <typename T>
+struct FloatWords {
+  static constexpr int64_t kPerWord = 1;
+  static constexpr bool kScaledQueries = true;
+
+  NIBBLE_INLINE Vec broadcast(const float* word) { return set(*word); }
+  NIBBLE_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return fma(a, b, sum); }
+
+  // Words [w, w + kWidth) of a token of d elements, zero past the end.
+  static Vec load_row(const T* x, int64_t w, int64_t d) { return w + kWidth <= d ? load(x + w) : load_part(x + w, d - w); }
+
+  // Elements [c, c + kWidth) of the kPerWord tokens of one word, zero past d.
+  static Vec load_tokens(const T* const tokens[kPerWord], int64_t c, int64_t d) { return load_row(tokens[0], c, d); }
+
+  // Stores weights j.. of a row and returns them as stored.
+  NIBBLE_INLINE Vec store_weights(float* row, int64_t j, Vec weights) {
+    store(row + j, weights);
+    return weights;
+  }
+};
+
+// s = s * scale + bias, in log2 units.
+void scale_row(float* s, int64_t count, float scale, const float* bias) {
+  for (int64_t j = 0; j < count; j += kWidth) {
+    Vec value = load(s + j) * set(scale);
+    if (bias != nullptr)
+      value = fma(j + kWidth <= count ? load(bias + j) : load_part(bias + j, count - j), set(kLog2e), value);
+    store(s + j, value);
+  }
 }
 
 // Turns `count` scores of a row (log2 units, `padded` columns) into weights exp2(s - largest); returns the factor that
 // brings earlier sums to the new maximum.
-float weigh_row(float* s, const float* bias, int64_t count, int64_t padded, float* largest, float* sum) {
-  if (bias != nullptr) {
-    int64_t j = 0;
-    for (; j + kWidth <= count; j += kWidth) store(s + j, fma(load(bias + j), set(kLog2e), load(s + j)));
-    if (j < count) store(s + j, fma(load_part(bias + j, count - j), set(kLog2e), load(s + j)));
-  }
+template <typename Words>
+float weigh_row(float* s, int64_t count, int64_t padded, float* largest, float* sum) {
   for (int64_t j = count; j < padded; ++j) s[j] = -__builtin_inff();
   Vec tops = set(*largest);
   for (int64_t j = 0; j < padded; j += kWidth) tops = max(tops, load(s + j));
@@ -141,8 +174,7 @@ float weigh_row(float* s, const float* bias, int64_t count, int64_t padded, floa
   Vec total = set(0.0f);
   for (int64_t j = 0; j < padded; j += kWidth) {
     const Vec weight = exp2_flushing(load(s + j) - set(top));
-    total = total + weight;
-    store(s + j, weight);
+    total = total + Words::store_weights(s, j, weight);
   }
   float factors[kWidth];
   const Vec factor = exp2_flushing(set(*largest) - set(top));
@@ -152,84 +184,90 @@ float weigh_row(float* s, const float* bias, int64_t count, int64_t padded, floa
   return factors[0];
 }
 
-template <typename T>
+template <typename T, typename Words = FloatWords<T>>
 struct Attention {
   static const T* token(const void* x, int64_t t, int64_t stride, int64_t column) {
     return static_cast<const T*>(x) + t * stride + column;
   }
 
-  // One vector of elements [c, c + kWidth) of a token, zero past d.
-  static Vec part(const T* x, int64_t c, int64_t d) {
-    return c + kWidth <= d ? load(x + c) : load_part(x + c, d - c);
-  }
+  static int64_t words(int64_t elements) { return round_up(elements, Words::kPerWord) / Words::kPerWord; }
 
-  // [rows][d] in log2 units, followed by zero rows up to a whole score tile.
+  // [rows][words], followed by zero rows up to a whole score tile.
   static void pack_queries(const AttentionArgs& a, int64_t head, int64_t begin, int64_t rows, float* q) {
-    const Vec scale = set(a.scale * kLog2e);
-    for (int64_t r = 0; r < rows; ++r, q += a.d) {
+    const int64_t width = words(a.d);
+    for (int64_t r = 0; r < rows; ++r, q += width) {
       const T* x = token(a.q, begin + r, a.q_stride, head * a.d);
-      int64_t c = 0;
-      for (; c + kWidth <= a.d; c += kWidth) store(q + c, load(x + c) * scale);
-      if (c < a.d) store_part(q + c, load_part(x + c, a.d - c) * scale, a.d - c);
+      for (int64_t w = 0; w < width; w += kWidth) {
+        Vec part = Words::load_row(x, w, a.d);
+        if constexpr (Words::kScaledQueries) part = part * set(a.scale * kLog2e);
+        if (w + kWidth <= width)
+          store(q + w, part);
+        else
+          store_part(q + w, part, width - w);
+      }
     }
-    for (int64_t i = 0; i < (round_up(rows, kScoreRows) - rows) * a.d; ++i) q[i] = 0.0f;
+    for (int64_t i = 0; i < (round_up(rows, kScoreRows) - rows) * width; ++i) q[i] = 0.0f;
   }
 
-  // Panels of keys: [d][panel width], missing keys zero.
+  // Panels of keys: [words][panel width], missing keys zero.
   static void pack_keys(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, float* k) {
     for (int64_t j = 0; j < round_up(count, kWidth);) {
       const int64_t width = min_of(kStepPanel * kWidth, round_up(count, kWidth) - j);
       for (int64_t i = 0; i < width; i += kWidth) pack_key_vector(a, column, begin + j + i, count - j - i, width, k + i);
-      k += width * a.d;
+      k += width * words(a.d);
       j += width;
     }
   }
 
-  // kWidth keys, of which `count` exist, into k[c * width + lane].
+  // kWidth keys, of which `count` exist, into k[word * width + lane].
   static void pack_key_vector(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, int64_t width,
                               float* k) {
-    for (int64_t c = 0; c < a.d; c += kWidth) {
+    const int64_t row_words = words(a.d);
+    for (int64_t w = 0; w < row_words; w += kWidth) {
       Vec block[kWidth];
       for (int64_t i = 0; i < kWidth; ++i)
-        block[i] = i < count ? part(token(a.k, begin + i, a.k_stride, column), c, a.d) : set(0.0f);
+        block[i] = i < count ? Words::load_row(token(a.k, begin + i, a.k_stride, column), w, a.d) : set(0.0f);
       transpose(block);
-      for (int64_t i = 0; i < min_of(kWidth, a.d - c); ++i) store(k + (c + i) * width, block[i]);
+      for (int64_t i = 0; i < min_of(kWidth, row_words - w); ++i) store(k + (w + i) * width, block[i]);
     }
   }
 
-  // Panels of head elements: [count][panel width], zero past d.
+  // Panels of head elements: [words of keys][panel width], zero past d and past the last key.
   static void pack_values(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, float* v) {
     const int64_t vectors = round_up(a.d, kWidth) / kWidth;
     for (int64_t first = 0; first < vectors;) {
       const int64_t width = panel_vectors(vectors - first);
-      for (int64_t j = 0; j < count; ++j)
-        for (int64_t i = 0; i < width; ++i, v += kWidth)
-          store(v, part(token(a.v, begin + j, a.v_stride, column), (first + i) * kWidth, a.d));
+      for (int64_t j = 0; j < count; j += Words::kPerWord) {
+        const T* tokens[Words::kPerWord];
+        for (int64_t i = 0; i < Words::kPerWord; ++i)
+          tokens[i] = j + i < count ? token(a.v, begin + j + i, a.v_stride, column) : nullptr;
+        for (int64_t i = 0; i < width; ++i, v += kWidth) store(v, Words::load_tokens(tokens, (first + i) * kWidth, a.d));
+      }
       first += width;
     }
   }
 
   // scores = q k^T for the first `rows` of a tile and all keys of the block.
-  static void score(const float* q, const float* k, int64_t rows, int64_t count, int64_t d, float* scores) {
+  static void score(const float* q, const float* k, int64_t rows, int64_t count, int64_t d_words, float* scores) {
     const int64_t vectors = round_up(count, kWidth) / kWidth;
     for (int64_t first = 0; first < vectors;) {
       const int64_t width = min_of(kStepPanel, vectors - first);
-      const ScoreTile tile = score_tile_of(width);
-      for (int64_t r = 0; r < rows; r += kScoreRows) tile(q + r * d, k, d, scores + r * kKeys + first * kWidth);
-      k += width * kWidth * d;
+      const ScoreTile tile = score_tile_of<Words>(width);
+      for (int64_t r = 0; r < rows; r += kScoreRows) tile(q + r * d_words, k, d_words, scores + r * kKeys + first * kWidth);
+      k += width * kWidth * d_words;
       first += width;
     }
   }
 
-  static void accumulate(const float* weights, const float* v, int64_t rows, int64_t count, int64_t padded_d,
+  static void accumulate(const float* weights, const float* v, int64_t rows, int64_t key_words, int64_t padded_d,
                          const float* factors, float* out) {
     const int64_t vectors = padded_d / kWidth;
     for (int64_t first = 0; first < vectors;) {
       const int64_t width = panel_vectors(vectors - first);
-      const ValueTile tile = value_tile_of(width);
+      const ValueTile tile = value_tile_of<Words>(width);
       for (int64_t r = 0; r < rows; r += kRowsOfPanel[width])
-        tile(weights + r * kKeys, v, count, factors + r, out + r * padded_d + first * kWidth, padded_d);
-      v += width * kWidth * count;
+        tile(weights + r * kKeys, v, key_words, factors + r, out + r * padded_d + first * kWidth, padded_d);
+      v += width * kWidth * key_words;
       first += width;
     }
   }
@@ -273,16 +311,18 @@ struct Attention {
     const float* v = scratch + at.v + at.slot(key) * kKeys * at.padded_d;
     float* scores = scratch + at.scores;
     float factors[kTileRows] = {};
-    score(scratch + at.q + r * a.d, k, rows, count, a.d, scores);
+    score(scratch + at.q + r * words(a.d), k, rows, count, words(a.d), scores);
     const int64_t padded = round_up(count, kWidth);
     for (int64_t i = 0; i < rows; ++i) {
       const float* bias = a.bias;
       if (bias != nullptr) bias += head * a.bias_head_stride + (row + i) * a.bias_row_stride + key;
       const int64_t seen = max_of(0, min_of(count, visible(a, row + i) - key));
-      factors[i] = weigh_row(scores + i * kKeys, bias, seen, padded, scratch + at.largest + r + i,
-                             scratch + at.sum + (r + i) * kWidth);
+      if (bias != nullptr || !Words::kScaledQueries)
+        scale_row(scores + i * kKeys, seen, Words::kScaledQueries ? 1.0f : a.scale * kLog2e, bias);
+      factors[i] = weigh_row<Words>(scores + i * kKeys, seen, padded, scratch + at.largest + r + i,
+                                    scratch + at.sum + (r + i) * kWidth);
     }
-    accumulate(scores, v, rows, count, at.padded_d, factors, scratch + at.out + r * at.padded_d);
+    accumulate(scores, v, rows, words(count), at.padded_d, factors, scratch + at.out + r * at.padded_d);
   }
 
   // Adding 0 turns -0 into 0, which makes a skipped block of masked keys equal to one that was added.
@@ -304,8 +344,8 @@ struct Attention {
       pass(a, at, head, row, min_of(at.rows, row_end - row), space);
   }
 
-  static constexpr AttentionKernel kernel(const char* name, DType dtype) {
-    return {name, kIsa, dtype, row_block, scratch_bytes, run};
+  static constexpr AttentionKernel kernel(const char* name, DType dtype, Isa isa = kIsa) {
+    return {name, isa, dtype, row_block, scratch_bytes, run};
   }
 };
 
