@@ -1,6 +1,5 @@
 #include "formats/pickle.h"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -8,110 +7,16 @@
 #include <unordered_map>
 
 #include "formats/byte_reader.h"
+#include "formats/pickle_names.h"
+#include "formats/pickle_ops.h"
 
 namespace nibble {
 namespace {
 
+using namespace pickle_op;
+
 constexpr size_t kMaxSteps = 8'000'000, kMaxValues = 1'000'000, kMaxMemo = 1'000'000, kMaxTensors = 200'000;
 constexpr size_t kMaxMarks = 10'000, kMaxNames = 10'000, kMaxDimensions = 16;
-
-enum Op : uint8_t {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kPopMark = '1',
-  kDup = '2',
-  kFloat = 'F',
-  kInt = 'I',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kLong = 'L',
-  kBinInt2 = 'M',
-  kNone = 'N',
-  kPersId = 'P',
-  kBinPersId = 'Q',
-  kReduce = 'R',
-  kBinString = 'T',
-  kShortBinString = 'U',
-  kBinUnicode = 'X',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kDict = 'd',
-  kEmptyDict = '}',
-  kAppends = 'e',
-  kGet = 'g',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kList = 'l',
-  kEmptyList = ']',
-  kPut = 'p',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kEmptyTuple = ')',
-  kSetItems = 'u',
-  kBinFloat = 'G',
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kProto = 0x80,
-  kNewObj = 0x81,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kLong1 = 0x8a,
-  kLong4 = 0x8b,
-  kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d,
-  kBinBytes8 = 0x8e,
-  kEmptySet = 0x8f,
-  kAddItems = 0x90,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95,
-};
-
-struct StorageClass {
-  const char* name;
-  DType dtype;
-};
-constexpr StorageClass kStorageClasses[] = {
-    {"torch.FloatStorage", DType::F32},  {"torch.HalfStorage", DType::F16}, {"torch.BFloat16Storage", DType::BF16},
-    {"torch.DoubleStorage", DType::F64}, {"torch.LongStorage", DType::I64}, {"torch.IntStorage", DType::I32},
-    {"torch.ShortStorage", DType::I16},  {"torch.CharStorage", DType::I8},  {"torch.ByteStorage", DType::U8},
-    {"torch.BoolStorage", DType::Bool},
-};
-
-// Called by REDUCE and read here; nothing else has a meaning.
-constexpr const char* kKnownCalls[] = {
-    "collections.OrderedDict",         "collections.defaultdict",      "torch.Size",
-    "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor", "torch._utils._rebuild_parameter"};
-
-// Training leftovers that lie beside the tensors of published checkpoints; they become values without content.
-constexpr const char* kInertNames[] = {"_codecs.encode", "builtins.set",       "__builtin__.set", "collections.Counter",
-                                       "typing.Any",     "argparse.Namespace", "torch.device",    "torch.float32",
-                                       "torch.float16",  "torch.bfloat16"};
-constexpr const char* kInertModules[] = {"pytorch_lightning.", "lightning.", "lightning_fabric.", "numpy.",
-                                         "omegaconf."};
-
-std::optional<DType> storage_dtype(std::string_view name) {
-  for (const StorageClass& row : kStorageClasses)
-    if (name == row.name) return row.dtype;
-  return std::nullopt;
-}
-
-bool is_known(std::string_view name) {
-  return std::ranges::any_of(kKnownCalls, [&](const char* call) { return name == call; }) ||
-         storage_dtype(name).has_value();
-}
-
-bool is_inert(std::string_view name) {
-  return std::ranges::any_of(kInertNames, [&](const char* inert) { return name == inert; }) ||
-         std::ranges::any_of(kInertModules, [&](const char* module) { return name.starts_with(module); });
-}
 
 class Machine {
  public:
@@ -417,8 +322,8 @@ class Machine {
   void push_global(std::string_view module, std::string_view name) {
     const std::string_view full = *out_.names.insert(format("{}.{}", module.substr(0, 200), name.substr(0, 200))).first;
     if (out_.names.size() > kMaxNames) bad(format("more than {} class names", kMaxNames));
-    if (is_known(full)) return push({.kind = PickleKind::Global, .text = full});
-    if (is_inert(full)) return push({.kind = PickleKind::Opaque});
+    if (is_known_in_pickles(full)) return push({.kind = PickleKind::Global, .text = full});
+    if (is_inert_in_pickles(full)) return push({.kind = PickleKind::Opaque});
     fail(ErrorCode::Unsupported,
          "{}: the pickle refers to {}; only tensors in dictionaries and lists are read and nothing is ever executed; "
          "save the state_dict, or save as safetensors",
@@ -433,7 +338,7 @@ class Machine {
       bad("a storage that torch would not write");
     if (id.items.size() > 5 && item(5).kind != PickleKind::None)
       fail(ErrorCode::Unsupported, "{}: storages that view other storages; save it again with a recent torch", what_);
-    const std::optional<DType> dtype = storage_dtype(item(1).text);
+    const std::optional<DType> dtype = pickled_storage_dtype(item(1).text);
     if (!dtype || item(4).integer < 0) bad("a storage of no type or negative size");
     if (out_.storages.size() >= kMaxTensors) bad(format("more than {} storages", kMaxTensors));
     out_.storages.push_back({*dtype, item(2).text, item(4).integer});
