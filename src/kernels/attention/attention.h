@@ -16,18 +16,18 @@ namespace nibble::kernels {
 inline constexpr int64_t kMaxHeadDim = 512;
 
 struct AttentionArgs {
-  const void* q;  // [lq, heads * d]
-  const void* k;  // [lk, kv_heads * d]
-  const void* v;  // [lk, kv_heads * d]
-  void* out;      // [lq, heads * d]; must not overlap the inputs
+  const void* q;                                     // [lq, heads * d]
+  const void* k;                                     // [lk, kv_heads * d]
+  const void* v;                                     // [lk, kv_heads * d]
+  void* out;                                         // [lq, heads * d]; must not overlap the inputs
   int64_t q_stride, k_stride, v_stride, out_stride;  // elements between tokens
   int64_t lq, lk;                                    // tokens, at least 1
   int64_t d;                                         // elements of a head, at most kMaxHeadDim
   float scale;                                       // usually 1 / sqrt(d)
-  const float* bias = nullptr;                       // element (h, i, j) at h * bias_head_stride + i * bias_row_stride + j
-  int64_t bias_head_stride = 0, bias_row_stride = 0; // 0 shares it between heads or rows
-  bool causal = false;                               // query i sees keys j <= i + lk - lq
-  int64_t heads_per_kv = 1;                          // query heads that share one key/value head (grouped queries)
+  const float* bias = nullptr;  // element (h, i, j) at h * bias_head_stride + i * bias_row_stride + j
+  int64_t bias_head_stride = 0, bias_row_stride = 0;  // 0 shares it between heads or rows
+  bool causal = false;                                // query i sees keys j <= i + lk - lq
+  int64_t heads_per_kv = 1;                           // query heads that share one key/value head (grouped queries)
 };
 
 struct AttentionKernel {
@@ -35,8 +35,8 @@ struct AttentionKernel {
   Isa isa;
   DType dtype;  // of q, k, v, out: F32 or BF16
 
-  // Rows that one pass over the keys serves. run() is most efficient on ranges of a multiple of this, and the longer the
-  // better: keys and values are packed once per call. With enough heads, give each task a whole head.
+  // Rows that one pass over the keys serves. run() is most efficient on ranges of a multiple of this, and the longer
+  // the better: keys and values are packed once per call. With enough heads, give each task a whole head.
   int64_t (*row_block)(int64_t d);
 
   // Scratch of one thread, 64-byte aligned.

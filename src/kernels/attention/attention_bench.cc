@@ -20,8 +20,8 @@ BenchRow bench_layer(const AttentionKernel& kernel, const BenchShape& s, double 
   const int64_t channels = s.heads * s.d;
   const BenchArray q(kernel.dtype, s.lq * channels), k(kernel.dtype, s.lk * channels), v(kernel.dtype, s.lk * channels);
   BenchArray out(kernel.dtype, s.lq * channels);
-  const AttentionArgs args = {q.data(), k.data(), v.data(), out.data(), channels, channels, channels, channels,
-                              s.lq,     s.lk,     s.d,      0.125f};
+  const AttentionArgs args = {q.data(), k.data(), v.data(), out.data(), channels, channels,
+                              channels, channels, s.lq,     s.lk,       s.d,      0.125f};
   BenchArray scratch(DType::F32, static_cast<int64_t>(kernel.scratch_bytes(s.lk, s.d) / sizeof(float)) + 1);
   const int64_t heads = std::min<int64_t>(s.heads, 2);  // the others take the same time
   const double seconds = best_cpu_seconds([&] {

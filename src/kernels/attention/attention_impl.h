@@ -5,9 +5,9 @@
 // Both products run over 32-bit words, which the template argument Words defines: one float, or two bf16 whose products
 // an instruction adds.
 //
-// A pass scales its query rows once and keeps their output sums, maxima and weights in scratch. It walks over the keys in
-// blocks of kKeys, packed and used by all rows, kTileRows at a time, so that scores stay in the first-level cache. All
-// blocks are packed once per call when kPackedBytes suffice, else once per pass. Every sum runs over the same order
+// A pass scales its query rows once and keeps their output sums, maxima and weights in scratch. It walks over the keys
+// in blocks of kKeys, packed and used by all rows, kTileRows at a time, so that scores stay in the first-level cache.
+// All blocks are packed once per call when kPackedBytes suffice, else once per pass. Every sum runs over the same order
 // whatever tile a row stands in.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace nibble::kernels {
 namespace {
 
 constexpr int64_t kWidth = Vec::kWidth;
-constexpr int64_t kKeys = 128;     // keys of a block
+constexpr int64_t kKeys = 128;  // keys of a block
 constexpr int64_t kPackedBytes = 32 << 20;
 constexpr int64_t kTileRows = 48;  // a multiple of every entry of kRowsOfPanel
 constexpr int64_t kScoreRows = kRowsOfPanel[kStepPanel];
@@ -60,9 +60,10 @@ template <typename Words, int vectors>
 NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t words, float* s) {
   Vec sums[kScoreRows][vectors];
   NIBBLE_UNROLL
-  for (auto& row : sums)
+  for (auto& row : sums) {
     NIBBLE_UNROLL
     for (Vec& x : row) x = set(0.0f);
+  }
   for (int64_t c = 0; c < words; ++c, ++q, k += vectors * kWidth) {
     Vec keys[vectors];
     NIBBLE_UNROLL
@@ -75,21 +76,24 @@ NIBBLE_KERNEL void score_tile(const float* q, const float* k, int64_t words, flo
     }
   }
   NIBBLE_UNROLL
-  for (int i = 0; i < kScoreRows; ++i)
+  for (int i = 0; i < kScoreRows; ++i) {
     NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) store(s + i * kKeys + j * kWidth, sums[i][j]);
+  }
 }
 
-// out[i][c] = out[i][c] * factor[i] + sum_j p[i][j] * v[j][c] over `words` words of keys; rows of p are kKeys words apart.
+// out[i][c] = out[i][c] * factor[i] + sum_j p[i][j] * v[j][c] over `words` words of keys; rows of p are kKeys words
+// apart.
 template <typename Words, int vectors>
 NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t words, const float* factor, float* out,
                               int64_t out_stride) {
   constexpr int kRows = kRowsOfPanel[vectors];
   Vec sums[kRows][vectors];
   NIBBLE_UNROLL
-  for (int i = 0; i < kRows; ++i)
+  for (int i = 0; i < kRows; ++i) {
     NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) sums[i][j] = load(out + i * out_stride + j * kWidth) * set(factor[i]);
+  }
   for (int64_t key = 0; key < words; ++key, ++p, v += vectors * kWidth) {
     Vec values[vectors];
     NIBBLE_UNROLL
@@ -102,9 +106,10 @@ NIBBLE_KERNEL void value_tile(const float* p, const float* v, int64_t words, con
     }
   }
   NIBBLE_UNROLL
-  for (int i = 0; i < kRows; ++i)
+  for (int i = 0; i < kRows; ++i) {
     NIBBLE_UNROLL
     for (int j = 0; j < vectors; ++j) store(out + i * out_stride + j * kWidth, sums[i][j]);
+  }
 }
 
 using ScoreTile = void (*)(const float*, const float*, int64_t, float*);
@@ -141,7 +146,9 @@ struct FloatWords {
   NIBBLE_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return fma(a, b, sum); }
 
   // Words [w, w + kWidth) of a token of d elements, zero past the end.
-  static Vec load_row(const T* x, int64_t w, int64_t d) { return w + kWidth <= d ? load(x + w) : load_part(x + w, d - w); }
+  static Vec load_row(const T* x, int64_t w, int64_t d) {
+    return w + kWidth <= d ? load(x + w) : load_part(x + w, d - w);
+  }
 
   // Elements [c, c + kWidth) of the kPerWord tokens of one word, zero past d.
   static Vec load_tokens(const T* const tokens[kPerWord], int64_t c, int64_t d) { return load_row(tokens[0], c, d); }
@@ -213,7 +220,8 @@ struct Attention {
   static void pack_keys(const AttentionArgs& a, int64_t column, int64_t begin, int64_t count, float* k) {
     for (int64_t j = 0; j < round_up(count, kWidth);) {
       const int64_t width = min_of(kStepPanel * kWidth, round_up(count, kWidth) - j);
-      for (int64_t i = 0; i < width; i += kWidth) pack_key_vector(a, column, begin + j + i, count - j - i, width, k + i);
+      for (int64_t i = 0; i < width; i += kWidth)
+        pack_key_vector(a, column, begin + j + i, count - j - i, width, k + i);
       k += width * words(a.d);
       j += width;
     }
@@ -241,7 +249,8 @@ struct Attention {
         const T* tokens[Words::kPerWord];
         for (int64_t i = 0; i < Words::kPerWord; ++i)
           tokens[i] = j + i < count ? token(a.v, begin + j + i, a.v_stride, column) : nullptr;
-        for (int64_t i = 0; i < width; ++i, v += kWidth) store(v, Words::load_tokens(tokens, (first + i) * kWidth, a.d));
+        for (int64_t i = 0; i < width; ++i, v += kWidth)
+          store(v, Words::load_tokens(tokens, (first + i) * kWidth, a.d));
       }
       first += width;
     }
@@ -253,7 +262,8 @@ struct Attention {
     for (int64_t first = 0; first < vectors;) {
       const int64_t width = min_of(kStepPanel, vectors - first);
       const ScoreTile tile = score_tile_of<Words>(width);
-      for (int64_t r = 0; r < rows; r += kScoreRows) tile(q + r * d_words, k, d_words, scores + r * kKeys + first * kWidth);
+      for (int64_t r = 0; r < rows; r += kScoreRows)
+        tile(q + r * d_words, k, d_words, scores + r * kKeys + first * kWidth);
       k += width * kWidth * d_words;
       first += width;
     }

@@ -51,7 +51,8 @@ struct Problem {
         bias(Array::normal(DType::F32, c.heads * c.lq * c.lk, 0.0f, 2.0f)),
         out(dtype, c.lq * c.heads * c.d) {
     const int64_t kv = c.heads / c.heads_per_kv * c.d;
-    args = {q.data(), k.data(), v.data(), out.data(), c.heads * c.d + 3, kv + 5, kv + 1, c.heads * c.d, c.lq, c.lk, c.d};
+    args = {q.data(),      k.data(), v.data(), out.data(), c.heads * c.d + 3, kv + 5, kv + 1,
+            c.heads * c.d, c.lq,     c.lk,     c.d};
     args.scale = 1.0f / std::sqrt(static_cast<float>(c.d));
     args.causal = c.causal;
     args.heads_per_kv = c.heads_per_kv;
@@ -107,8 +108,10 @@ TEST(Attention, Matches_double) {
           const std::vector<double> want = exact_row(p, c, head, row);
           for (int64_t i = 0; i < c.d; ++i)
             ASSERT_NEAR(p.out[(row * c.heads + head) * c.d + i], want[i],
-                        storage_epsilon(kernel->dtype) * std::fabs(want[i]) + 5 * (in_exponent + weight_rounding + 16 * 0x1p-24))
-                << kernel->name << " lq " << c.lq << " lk " << c.lk << " d " << c.d << " row " << row << " head " << head;
+                        storage_epsilon(kernel->dtype) * std::fabs(want[i]) +
+                            5 * (in_exponent + weight_rounding + 16 * 0x1p-24))
+                << kernel->name << " lq " << c.lq << " lk " << c.lk << " d " << c.d << " row " << row << " head "
+                << head;
         }
       ASSERT_TRUE(p.out.guards_whole()) << kernel->name;
     }

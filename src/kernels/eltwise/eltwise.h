@@ -47,7 +47,8 @@ struct EltwiseKernel {
   // y[i] = op(a[i], b[i])
   void (*binary)(BinaryOp op, const void* a, const void* b, void* y, int64_t count);
 
-  // y[r, c] = op(a[r, c], b[c]); a and y are [rows, columns], b is [columns]. A per-image channel add is this per image.
+  // y[r, c] = op(a[r, c], b[c]); a and y are [rows, columns], b is [columns]. A per-image channel add is this per
+  // image.
   void (*binary_row)(BinaryOp op, const void* a, const void* b, void* y, int64_t rows, int64_t columns);
 
   // y[r, c] = op(a[r, c], b[r]); b is [rows]
@@ -62,7 +63,8 @@ struct EltwiseKernel {
   // y[i] = min(max(x[i], low), high)
   void (*clamp)(const void* x, float low, float high, void* y, int64_t count);
 
-  // y[r, c] = value * op(gate), where x[r] = [value | gate] (or [gate | value]) has 2 * columns elements. y must not be x.
+  // y[r, c] = value * op(gate), where x[r] = [value | gate] (or [gate | value]) has 2 * columns elements. y must not be
+  // x.
   void (*glu)(UnaryOp op, GateOrder order, const void* x, void* y, int64_t rows, int64_t columns);
 
   // y[r, c] = x[r, c] * (1 + scale[c]) + shift[c] (adaptive layer norm)
@@ -73,7 +75,8 @@ struct EltwiseKernel {
 };
 
 // Best kernel of the mask for F32 or BF16; never null.
-// Accuracy of the vector forms: exp, sigmoid, tanh, silu within 3 ulp; GeluErf within 2e-7 * max(1, |x|) of the exact value.
+// Accuracy of the vector forms: exp, sigmoid, tanh, silu within 3 ulp; GeluErf within 2e-7 * max(1, |x|) of the exact
+// value.
 const EltwiseKernel& select_eltwise(CpuMask mask, DType dtype);
 
 // Conversions between F32, F16 and BF16 in any combination, rounding to nearest even. x and y must not overlap

@@ -11,16 +11,24 @@ constexpr int64_t kWidth = Vec::kWidth;
 
 struct Whole {
   template <typename T>
-  static Vec get(const void* p, int64_t i, int64_t) { return load(static_cast<const T*>(p) + i); }
+  static Vec get(const void* p, int64_t i, int64_t) {
+    return load(static_cast<const T*>(p) + i);
+  }
   template <typename T>
-  static void put(void* p, int64_t i, int64_t, Vec value) { store(static_cast<T*>(p) + i, value); }
+  static void put(void* p, int64_t i, int64_t, Vec value) {
+    store(static_cast<T*>(p) + i, value);
+  }
 };
 
 struct Part {
   template <typename T>
-  static Vec get(const void* p, int64_t i, int64_t n) { return load_part(static_cast<const T*>(p) + i, n); }
+  static Vec get(const void* p, int64_t i, int64_t n) {
+    return load_part(static_cast<const T*>(p) + i, n);
+  }
   template <typename T>
-  static void put(void* p, int64_t i, int64_t n, Vec value) { store_part(static_cast<T*>(p) + i, value, n); }
+  static void put(void* p, int64_t i, int64_t n, Vec value) {
+    store_part(static_cast<T*>(p) + i, value, n);
+  }
 };
 
 // y[i] = f(i-th inputs); f gets a loader that reads lane group i of any array.
@@ -92,36 +100,60 @@ struct BinaryTag {
 template <typename Function>
 void dispatch(UnaryOp op, Function f) {
   switch (op) {
-    case UnaryOp::Identity: return f(UnaryTag<UnaryOp::Identity>());
-    case UnaryOp::Neg: return f(UnaryTag<UnaryOp::Neg>());
-    case UnaryOp::Abs: return f(UnaryTag<UnaryOp::Abs>());
-    case UnaryOp::Square: return f(UnaryTag<UnaryOp::Square>());
-    case UnaryOp::Sqrt: return f(UnaryTag<UnaryOp::Sqrt>());
-    case UnaryOp::Rsqrt: return f(UnaryTag<UnaryOp::Rsqrt>());
-    case UnaryOp::Reciprocal: return f(UnaryTag<UnaryOp::Reciprocal>());
-    case UnaryOp::Exp: return f(UnaryTag<UnaryOp::Exp>());
-    case UnaryOp::Log: return f(UnaryTag<UnaryOp::Log>());
-    case UnaryOp::Sin: return f(UnaryTag<UnaryOp::Sin>());
-    case UnaryOp::Cos: return f(UnaryTag<UnaryOp::Cos>());
-    case UnaryOp::Tanh: return f(UnaryTag<UnaryOp::Tanh>());
-    case UnaryOp::Sigmoid: return f(UnaryTag<UnaryOp::Sigmoid>());
-    case UnaryOp::Relu: return f(UnaryTag<UnaryOp::Relu>());
-    case UnaryOp::Silu: return f(UnaryTag<UnaryOp::Silu>());
-    case UnaryOp::GeluErf: return f(UnaryTag<UnaryOp::GeluErf>());
-    case UnaryOp::GeluTanh: return f(UnaryTag<UnaryOp::GeluTanh>());
-    case UnaryOp::QuickGelu: return f(UnaryTag<UnaryOp::QuickGelu>());
+    case UnaryOp::Identity:
+      return f(UnaryTag<UnaryOp::Identity>());
+    case UnaryOp::Neg:
+      return f(UnaryTag<UnaryOp::Neg>());
+    case UnaryOp::Abs:
+      return f(UnaryTag<UnaryOp::Abs>());
+    case UnaryOp::Square:
+      return f(UnaryTag<UnaryOp::Square>());
+    case UnaryOp::Sqrt:
+      return f(UnaryTag<UnaryOp::Sqrt>());
+    case UnaryOp::Rsqrt:
+      return f(UnaryTag<UnaryOp::Rsqrt>());
+    case UnaryOp::Reciprocal:
+      return f(UnaryTag<UnaryOp::Reciprocal>());
+    case UnaryOp::Exp:
+      return f(UnaryTag<UnaryOp::Exp>());
+    case UnaryOp::Log:
+      return f(UnaryTag<UnaryOp::Log>());
+    case UnaryOp::Sin:
+      return f(UnaryTag<UnaryOp::Sin>());
+    case UnaryOp::Cos:
+      return f(UnaryTag<UnaryOp::Cos>());
+    case UnaryOp::Tanh:
+      return f(UnaryTag<UnaryOp::Tanh>());
+    case UnaryOp::Sigmoid:
+      return f(UnaryTag<UnaryOp::Sigmoid>());
+    case UnaryOp::Relu:
+      return f(UnaryTag<UnaryOp::Relu>());
+    case UnaryOp::Silu:
+      return f(UnaryTag<UnaryOp::Silu>());
+    case UnaryOp::GeluErf:
+      return f(UnaryTag<UnaryOp::GeluErf>());
+    case UnaryOp::GeluTanh:
+      return f(UnaryTag<UnaryOp::GeluTanh>());
+    case UnaryOp::QuickGelu:
+      return f(UnaryTag<UnaryOp::QuickGelu>());
   }
 }
 
 template <typename Function>
 void dispatch(BinaryOp op, Function f) {
   switch (op) {
-    case BinaryOp::Add: return f(BinaryTag<BinaryOp::Add>());
-    case BinaryOp::Sub: return f(BinaryTag<BinaryOp::Sub>());
-    case BinaryOp::Mul: return f(BinaryTag<BinaryOp::Mul>());
-    case BinaryOp::Div: return f(BinaryTag<BinaryOp::Div>());
-    case BinaryOp::Min: return f(BinaryTag<BinaryOp::Min>());
-    case BinaryOp::Max: return f(BinaryTag<BinaryOp::Max>());
+    case BinaryOp::Add:
+      return f(BinaryTag<BinaryOp::Add>());
+    case BinaryOp::Sub:
+      return f(BinaryTag<BinaryOp::Sub>());
+    case BinaryOp::Mul:
+      return f(BinaryTag<BinaryOp::Mul>());
+    case BinaryOp::Div:
+      return f(BinaryTag<BinaryOp::Div>());
+    case BinaryOp::Min:
+      return f(BinaryTag<BinaryOp::Min>());
+    case BinaryOp::Max:
+      return f(BinaryTag<BinaryOp::Max>());
   }
 }
 
@@ -136,15 +168,11 @@ struct Eltwise {
   }
 
   static void unary(UnaryOp op, const void* x, void* y, int64_t count) {
-    dispatch(op, [=](auto tag) {
-      map<T>(y, count, [=](auto get) { return apply<tag.kOp>(get(x)); });
-    });
+    dispatch(op, [=](auto tag) { map<T>(y, count, [=](auto get) { return apply<tag.kOp>(get(x)); }); });
   }
 
   static void binary(BinaryOp op, const void* a, const void* b, void* y, int64_t count) {
-    dispatch(op, [=](auto tag) {
-      map<T>(y, count, [=](auto get) { return apply<tag.kOp>(get(a), get(b)); });
-    });
+    dispatch(op, [=](auto tag) { map<T>(y, count, [=](auto get) { return apply<tag.kOp>(get(a), get(b)); }); });
   }
 
   static void binary_row(BinaryOp op, const void* a, const void* b, void* y, int64_t rows, int64_t columns) {
@@ -162,14 +190,11 @@ struct Eltwise {
   }
 
   static void binary_scalar(BinaryOp op, const void* a, float b, void* y, int64_t count) {
-    dispatch(op, [=](auto tag) {
-      map<T>(y, count, [=](auto get) { return apply<tag.kOp>(get(a), set(b)); });
-    });
+    dispatch(op, [=](auto tag) { map<T>(y, count, [=](auto get) { return apply<tag.kOp>(get(a), set(b)); }); });
   }
 
   static void scale_add(float alpha, const void* x, float beta, const void* z, float gamma, void* y, int64_t count) {
-    if (z == nullptr)
-      return map<T>(y, count, [=](auto get) { return fma(set(alpha), get(x), set(gamma)); });
+    if (z == nullptr) return map<T>(y, count, [=](auto get) { return fma(set(alpha), get(x), set(gamma)); });
     map<T>(y, count, [=](auto get) { return fma(set(alpha), get(x), fma(set(beta), get(z), set(gamma))); });
   }
 
@@ -191,8 +216,7 @@ struct Eltwise {
   static void modulate(const void* x, const void* scale, const void* shift, void* y, int64_t rows, int64_t columns) {
     for (int64_t r = 0; r < rows; ++r) {
       const T* row = at(x, r * columns);
-      map<T>(at(y, r * columns), columns,
-             [=](auto get) { return fma(get(row), set(1.0f) + get(scale), get(shift)); });
+      map<T>(at(y, r * columns), columns, [=](auto get) { return fma(get(row), set(1.0f) + get(scale), get(shift)); });
     }
   }
 
@@ -204,8 +228,8 @@ struct Eltwise {
   }
 
   static constexpr EltwiseKernel kernel(const char* name, DType dtype) {
-    return {name,  kIsa, dtype,    unary,    binary, binary_row, binary_column, binary_scalar, scale_add,
-            clamp, glu,  modulate, gated_add};
+    return {name,          kIsa,      dtype, unary, binary,   binary_row, binary_column,
+            binary_scalar, scale_add, clamp, glu,   modulate, gated_add};
   }
 };
 

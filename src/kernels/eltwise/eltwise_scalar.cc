@@ -11,36 +11,60 @@ double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 double apply(UnaryOp op, double x) {
   switch (op) {
-    case UnaryOp::Identity: return x;
-    case UnaryOp::Neg: return -x;
-    case UnaryOp::Abs: return std::fabs(x);
-    case UnaryOp::Square: return x * x;
-    case UnaryOp::Sqrt: return std::sqrt(x);
-    case UnaryOp::Rsqrt: return 1.0 / std::sqrt(x);
-    case UnaryOp::Reciprocal: return 1.0 / x;
-    case UnaryOp::Exp: return std::exp(x);
-    case UnaryOp::Log: return std::log(x);
-    case UnaryOp::Sin: return std::sin(x);
-    case UnaryOp::Cos: return std::cos(x);
-    case UnaryOp::Tanh: return std::tanh(x);
-    case UnaryOp::Sigmoid: return sigmoid(x);
-    case UnaryOp::Relu: return x < 0.0 ? 0.0 : x;
-    case UnaryOp::Silu: return x * sigmoid(x);
-    case UnaryOp::GeluErf: return 0.5 * x * std::erfc(-x * 0.70710678118654752440);
-    case UnaryOp::GeluTanh: return x * sigmoid(1.5957691216057307117 * (x + 0.044715 * x * x * x));
-    case UnaryOp::QuickGelu: return x * sigmoid(1.702 * x);
+    case UnaryOp::Identity:
+      return x;
+    case UnaryOp::Neg:
+      return -x;
+    case UnaryOp::Abs:
+      return std::fabs(x);
+    case UnaryOp::Square:
+      return x * x;
+    case UnaryOp::Sqrt:
+      return std::sqrt(x);
+    case UnaryOp::Rsqrt:
+      return 1.0 / std::sqrt(x);
+    case UnaryOp::Reciprocal:
+      return 1.0 / x;
+    case UnaryOp::Exp:
+      return std::exp(x);
+    case UnaryOp::Log:
+      return std::log(x);
+    case UnaryOp::Sin:
+      return std::sin(x);
+    case UnaryOp::Cos:
+      return std::cos(x);
+    case UnaryOp::Tanh:
+      return std::tanh(x);
+    case UnaryOp::Sigmoid:
+      return sigmoid(x);
+    case UnaryOp::Relu:
+      return x < 0.0 ? 0.0 : x;
+    case UnaryOp::Silu:
+      return x * sigmoid(x);
+    case UnaryOp::GeluErf:
+      return 0.5 * x * std::erfc(-x * 0.70710678118654752440);
+    case UnaryOp::GeluTanh:
+      return x * sigmoid(1.5957691216057307117 * (x + 0.044715 * x * x * x));
+    case UnaryOp::QuickGelu:
+      return x * sigmoid(1.702 * x);
   }
   return x;
 }
 
 float apply(BinaryOp op, float a, float b) {
   switch (op) {
-    case BinaryOp::Add: return a + b;
-    case BinaryOp::Sub: return a - b;
-    case BinaryOp::Mul: return a * b;
-    case BinaryOp::Div: return a / b;
-    case BinaryOp::Min: return std::min(a, b);
-    case BinaryOp::Max: return std::max(a, b);
+    case BinaryOp::Add:
+      return a + b;
+    case BinaryOp::Sub:
+      return a - b;
+    case BinaryOp::Mul:
+      return a * b;
+    case BinaryOp::Div:
+      return a / b;
+    case BinaryOp::Min:
+      return std::min(a, b);
+    case BinaryOp::Max:
+      return std::max(a, b);
   }
   return a;
 }
@@ -48,7 +72,9 @@ float apply(BinaryOp op, float a, float b) {
 template <typename T>
 struct Scalar {
   static float get(const void* x, int64_t i) { return to_float(static_cast<const T*>(x)[i]); }
-  static void put(void* y, int64_t i, double value) { static_cast<T*>(y)[i] = from_float<T>(static_cast<float>(value)); }
+  static void put(void* y, int64_t i, double value) {
+    static_cast<T*>(y)[i] = from_float<T>(static_cast<float>(value));
+  }
 
   static void unary(UnaryOp op, const void* x, void* y, int64_t count) {
     for (int64_t i = 0; i < count; ++i) put(y, i, apply(op, static_cast<double>(get(x, i))));
@@ -93,15 +119,14 @@ struct Scalar {
   }
 
   static constexpr EltwiseKernel kernel(const char* name, DType dtype) {
-    return {name,  Isa::Scalar, dtype, unary, binary,   binary_row, binary_column, binary_scalar, scale_add,
-            clamp, glu,         modulate, gated_add};
+    return {name,          Isa::Scalar, dtype, unary, binary,   binary_row, binary_column,
+            binary_scalar, scale_add,   clamp, glu,   modulate, gated_add};
   }
 };
 
 template <typename From, typename To>
 void convert(const void* x, void* y, int64_t count) {
-  for (int64_t i = 0; i < count; ++i)
-    static_cast<To*>(y)[i] = from_float<To>(to_float(static_cast<const From*>(x)[i]));
+  for (int64_t i = 0; i < count; ++i) static_cast<To*>(y)[i] = from_float<To>(to_float(static_cast<const From*>(x)[i]));
 }
 
 template <typename From>

@@ -92,12 +92,18 @@ TEST(Eltwise, Unary_at_the_ends_of_float) {
 
 double exact(BinaryOp op, double a, double b) {
   switch (op) {
-    case BinaryOp::Add: return a + b;
-    case BinaryOp::Sub: return a - b;
-    case BinaryOp::Mul: return a * b;
-    case BinaryOp::Div: return a / b;
-    case BinaryOp::Min: return std::min(a, b);
-    case BinaryOp::Max: return std::max(a, b);
+    case BinaryOp::Add:
+      return a + b;
+    case BinaryOp::Sub:
+      return a - b;
+    case BinaryOp::Mul:
+      return a * b;
+    case BinaryOp::Div:
+      return a / b;
+    case BinaryOp::Min:
+      return std::min(a, b);
+    case BinaryOp::Max:
+      return std::max(a, b);
   }
   return 0.0;
 }
@@ -135,7 +141,8 @@ TEST(Eltwise, Combinations_match_double) {
     for (const int64_t columns : kCounts) {
       const int64_t rows = 3, count = rows * columns;
       const Array x = Array::uniform(kernel->dtype, count, -3, 3), z = Array::uniform(kernel->dtype, count, -3, 3);
-      const Array row = Array::uniform(kernel->dtype, columns, -2, 2), row2 = Array::uniform(kernel->dtype, columns, -2, 2);
+      const Array row = Array::uniform(kernel->dtype, columns, -2, 2),
+                  row2 = Array::uniform(kernel->dtype, columns, -2, 2);
       Array y(kernel->dtype, count);
       const auto check = [&](const char* form, double scale, auto want) {
         for (int64_t i = 0; i < count; ++i)
@@ -192,8 +199,19 @@ TEST(Eltwise, Any_split_gives_the_same_bits) {
 
 TEST(Cast, Every_pair_rounds_to_nearest_even_like_the_scalar_types) {
   const DType types[] = {DType::F32, DType::F16, DType::BF16};
-  const float specials[] = {0.0f, -0.0f, 1.0f, 65504.0f, 65520.0f, 1e-7f, 5.9e-8f, 6e-5f, 3.3e38f, 1.00390625f, 1.01171875f,
-                            std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+  const float specials[] = {0.0f,
+                            -0.0f,
+                            1.0f,
+                            65504.0f,
+                            65520.0f,
+                            1e-7f,
+                            5.9e-8f,
+                            6e-5f,
+                            3.3e38f,
+                            1.00390625f,
+                            1.01171875f,
+                            std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()};
   for (const CastKernel* kernel : runnable(kCastKernels))
     for (const DType from : types)
       for (const DType to : types)

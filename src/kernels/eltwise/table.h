@@ -1,4 +1,4 @@
-// The rows of kernels.inc, for the selector, the tests and the benchmark.
+// The rows of kernels.inc and casts.inc, for the selector, the tests and the benchmark.
 #pragma once
 
 #include "kernels/eltwise/eltwise.h"
@@ -17,12 +17,13 @@ inline constexpr const EltwiseKernel* kEltwiseKernels[] = {
 };
 
 #define X(name) extern const CastKernel name;
-NIBBLE_IF_X86(X(cast_avx512) X(cast_avx2))
-NIBBLE_IF_ARM(X(cast_neon))
-X(cast_scalar)
+#include "kernels/eltwise/casts.inc"
 #undef X
 
-inline constexpr const CastKernel* kCastKernels[] = {NIBBLE_IF_X86(&cast_avx512, &cast_avx2, ) NIBBLE_IF_ARM(&cast_neon, )
-                                                         & cast_scalar};
+inline constexpr const CastKernel* kCastKernels[] = {
+#define X(name) &name,
+#include "kernels/eltwise/casts.inc"
+#undef X
+};
 
 }  // namespace nibble::kernels

@@ -6,9 +6,7 @@
 
 namespace nibble::kernels {
 
-const NormKernel& select_norm(CpuMask mask, DType dtype) {
-  return select_kernel(kNormKernels, mask, dtype);
-}
+const NormKernel& select_norm(CpuMask mask, DType dtype) { return select_kernel(kNormKernels, mask, dtype); }
 
 void finish_group_norm(const NormPartial* partial, int64_t blocks, int64_t groups, float epsilon, float* mean,
                        float* rstd) {

@@ -1,6 +1,8 @@
+// The kernels are written over the Vec of the first header.
+// clang-format off
 #include "kernels/simd/vec_avx2.h"
-
 #include "kernels/norm/norm_impl.h"
+// clang-format on
 
 namespace nibble::kernels {
 

@@ -30,11 +30,11 @@ void bench_kernel(const NormKernel& kernel, double peak, std::vector<BenchRow>& 
                            kChannels, kGroups, partial);
   });
   for (const bool silu : {false, true})
-    add(silu ? "group apply + silu" : "group apply", 2, [&] {
-      kernel.affine(x.data(), kChannels, y.data(), kChannels, kPixels, kChannels, scale, shift, silu);
-    });
+    add(silu ? "group apply + silu" : "group apply", 2,
+        [&] { kernel.affine(x.data(), kChannels, y.data(), kChannels, kPixels, kChannels, scale, shift, silu); });
   add("layer norm", 2, [&] {
-    kernel.layer_norm(x.data(), kChannels, y.data(), kChannels, kPixels, kChannels, scale, shift, 1e-5f, nullptr, nullptr);
+    kernel.layer_norm(x.data(), kChannels, y.data(), kChannels, kPixels, kChannels, scale, shift, 1e-5f, nullptr,
+                      nullptr);
   });
 }
 

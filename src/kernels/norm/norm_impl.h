@@ -37,7 +37,8 @@ NIBBLE_INLINE void put(T* p, int64_t i, int64_t n, Vec value) {
 
 template <typename T>
 struct Norm {
-  // Per channel: sums of the distances from the first row and of their squares, which cannot cancel as sums about zero do.
+  // Per channel: sums of the distances from the first row and of their squares, which cannot cancel as sums about zero
+  // do.
   static void channel_sums(const T* x, int64_t stride, int64_t rows, int64_t count, float* sums, float* squares) {
     for (int64_t i = 0; i < count; i += kWidth) {
       store(sums + i, set(0.0f));
@@ -137,12 +138,14 @@ struct Norm {
     const float count = static_cast<float>(columns);
     for (int64_t r = 0; r < rows; ++r) {
       const T* x = static_cast<const T*>(data) + r * x_stride;
-      const float mean =
-          sum_row(columns, [=](Vec sum, int64_t i, int64_t n) { return sum + get(x, i, n); }) / count;
-      const float variance = sum_row(columns, [=](Vec sum, int64_t i, int64_t n) {
-        const Vec distance = n == kWidth ? load(x + i) - set(mean) : part_distance(x + i, n, mean);
-        return fma(distance, distance, sum);
-      }) / count;
+      const float mean = sum_row(columns, [=](Vec sum, int64_t i, int64_t n) { return sum + get(x, i, n); }) / count;
+      const float variance = sum_row(columns,
+                                     [=](Vec sum, int64_t i, int64_t n) {
+                                       const Vec distance =
+                                           n == kWidth ? load(x + i) - set(mean) : part_distance(x + i, n, mean);
+                                       return fma(distance, distance, sum);
+                                     }) /
+                             count;
       const float rstd = reciprocal_root(variance + epsilon);
       normalize_row(x, static_cast<T*>(out) + r * y_stride, columns, mean, rstd, gamma, beta);
       if (mean_out) mean_out[r] = mean;

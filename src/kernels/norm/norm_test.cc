@@ -25,9 +25,9 @@ struct GroupCase {
 };
 
 // From channels narrower than a vector to groups wider than a chunk, and far from zero.
-constexpr GroupCase kGroupCases[] = {{64, 32, 4, 0, 1},     {1, 32, 32, 0.5f, 1},  {130, 320, 32, 2, 3}, {77, 10, 2, 0, 1},
-                                     {100, 600, 2, -1, 1},  {65, 21, 3, 0, 0.01f}, {257, 64, 32, 50, 1}, {9, 1280, 32, 0, 1},
-                                     {200, 128, 32, 300, 1}};
+constexpr GroupCase kGroupCases[] = {{64, 32, 4, 0, 1},    {1, 32, 32, 0.5f, 1}, {130, 320, 32, 2, 3},
+                                     {77, 10, 2, 0, 1},    {100, 600, 2, -1, 1}, {65, 21, 3, 0, 0.01f},
+                                     {257, 64, 32, 50, 1}, {9, 1280, 32, 0, 1},  {200, 128, 32, 300, 1}};
 
 std::vector<NormPartial> all_partials(const NormKernel& kernel, Array& x, const GroupCase& c) {
   const int64_t blocks = group_norm_blocks(c.pixels);
@@ -43,7 +43,8 @@ TEST(GroupNorm, Matches_double_over_all_phases) {
   for (const NormKernel* kernel : runnable(kNormKernels))
     for (const GroupCase& c : kGroupCases) {
       Array x = Array::normal(kernel->dtype, c.pixels * c.channels, c.mean, c.deviation);
-      const Array gamma = Array::normal(DType::F32, c.channels, 1.0f, 0.3f), beta = Array::normal(DType::F32, c.channels);
+      const Array gamma = Array::normal(DType::F32, c.channels, 1.0f, 0.3f),
+                  beta = Array::normal(DType::F32, c.channels);
       const auto partial = all_partials(*kernel, x, c);
       std::vector<float> mean(c.groups), rstd(c.groups), scale(c.channels), shift(c.channels);
       finish_group_norm(partial.data(), group_norm_blocks(c.pixels), c.groups, 1e-5f, mean.data(), rstd.data());
@@ -51,13 +52,13 @@ TEST(GroupNorm, Matches_double_over_all_phases) {
                       shift.data());
       for (const bool silu : {false, true}) {
         Array y(kernel->dtype, x.size());
-        kernel->affine(x.data(), c.channels, y.data(), c.channels, c.pixels, c.channels, scale.data(), shift.data(), silu);
+        kernel->affine(x.data(), c.channels, y.data(), c.channels, c.pixels, c.channels, scale.data(), shift.data(),
+                       silu);
         ASSERT_TRUE(y.guards_whole()) << kernel->name;
         const int64_t width = c.channels / c.groups;
         for (int64_t g = 0; g < c.groups; ++g) {
-          const Moments m = moments(c.pixels * width, [&](int64_t i) {
-            return x[i / width * c.channels + g * width + i % width];
-          });
+          const Moments m =
+              moments(c.pixels * width, [&](int64_t i) { return x[i / width * c.channels + g * width + i % width]; });
           // Distances from the block's first row: squares of a few deviations, summed over at most 64 rows in float.
           const double exact_rstd = 1.0 / std::sqrt(m.variance + 1e-5);
           ASSERT_NEAR(mean[g], m.mean, 0x1p-22 * (std::fabs(m.mean) + 4 * c.deviation)) << kernel->name;
@@ -66,7 +67,8 @@ TEST(GroupNorm, Matches_double_over_all_phases) {
             const int64_t channel = g * width + i % width, at = i / width * c.channels + channel;
             const double affine = (x[at] - m.mean) * exact_rstd * gamma.floats()[channel] + beta.floats()[channel];
             const double want = silu ? affine / (1.0 + std::exp(-affine)) : affine;
-            const double size = (std::fabs(x[at]) + std::fabs(m.mean)) * exact_rstd * std::fabs(gamma.floats()[channel]);
+            const double size =
+                (std::fabs(x[at]) + std::fabs(m.mean)) * exact_rstd * std::fabs(gamma.floats()[channel]);
             ASSERT_NEAR(y[at], want, storage_epsilon(kernel->dtype) * std::fabs(want) + 64 * 0x1p-24 * (1 + size) * 1.1)
                 << kernel->name;
           }
@@ -119,7 +121,9 @@ TEST(LayerNorm, Matches_double) {
           const Moments m = moments(columns, [&](int64_t i) { return x[r * stride + i]; });
           const double exact = 1.0 / std::sqrt(m.variance + 1e-5), bound = 32 * 0x1p-24;
           ASSERT_NEAR(mean[r], m.mean, bound * 8) << kernel->name;
-          if (columns > 1) { ASSERT_NEAR(rstd[r], exact, bound * exact) << kernel->name << ' ' << columns; }
+          if (columns > 1) {
+            ASSERT_NEAR(rstd[r], exact, bound * exact) << kernel->name << ' ' << columns;
+          }
           for (int64_t i = 0; i < columns; ++i) {
             const double factor = exact * (plain ? 1.0 : gamma[i]);
             const double want = (x[r * stride + i] - m.mean) * factor + (plain ? 0.0 : beta[i]);
@@ -129,7 +133,8 @@ TEST(LayerNorm, Matches_double) {
           }
         }
         ASSERT_TRUE(y.guards_whole()) << kernel->name;
-        kernel->layer_norm(x.data(), stride, y.data(), columns, rows, columns, nullptr, nullptr, 1e-5f, nullptr, nullptr);
+        kernel->layer_norm(x.data(), stride, y.data(), columns, rows, columns, nullptr, nullptr, 1e-5f, nullptr,
+                           nullptr);
       }
 }
 
@@ -137,7 +142,8 @@ TEST(RmsNorm, Matches_double) {
   for (const NormKernel* kernel : runnable(kNormKernels))
     for (const int64_t columns : {1, 5, 8, 31, 64, 128, 768, 1283}) {
       const int64_t rows = 3;
-      const Array x = Array::normal(kernel->dtype, rows * columns, 0.5f, 2.0f), gamma = Array::normal(DType::F32, columns);
+      const Array x = Array::normal(kernel->dtype, rows * columns, 0.5f, 2.0f),
+                  gamma = Array::normal(DType::F32, columns);
       Array y(kernel->dtype, rows * columns), rstd(DType::F32, rows);
       kernel->rms_norm(x.data(), columns, y.data(), columns, rows, columns, gamma.floats(), 1e-6f, rstd.floats());
       for (int64_t r = 0; r < rows; ++r) {

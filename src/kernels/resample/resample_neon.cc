@@ -1,6 +1,8 @@
+// The kernels are written over the Vec of the first header.
+// clang-format off
 #include "kernels/simd/vec_neon.h"
-
 #include "kernels/resample/resample_impl.h"
+// clang-format on
 
 namespace nibble::kernels {
 

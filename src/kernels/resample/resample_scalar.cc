@@ -1,6 +1,6 @@
 // The oracle: source positions as torch computes them (float32), the blend in double.
-#include "kernels/resample/table.h"
 #include "kernels/resample/source_position.h"
+#include "kernels/resample/table.h"
 
 namespace nibble::kernels {
 namespace {

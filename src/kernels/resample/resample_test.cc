@@ -7,8 +7,8 @@
 namespace nibble::kernels {
 namespace {
 
-constexpr ResampleShape kShapes[] = {{4, 5, 8, 10, 3},  {4, 5, 12, 15, 8}, {7, 6, 5, 9, 17}, {8, 8, 3, 3, 4},
-                                     {1, 1, 4, 3, 33},  {5, 7, 5, 7, 9},   {3, 3, 1, 1, 1},  {16, 16, 31, 33, 6}};
+constexpr ResampleShape kShapes[] = {{4, 5, 8, 10, 3}, {4, 5, 12, 15, 8}, {7, 6, 5, 9, 17}, {8, 8, 3, 3, 4},
+                                     {1, 1, 4, 3, 33}, {5, 7, 5, 7, 9},   {3, 3, 1, 1, 1},  {16, 16, 31, 33, 6}};
 
 double pixel(const Array& x, const ResampleShape& s, int64_t row, int64_t column, int64_t c) {
   return x[(std::min(row, s.in_h - 1) * s.in_w + std::min(column, s.in_w - 1)) * s.channels + c];
@@ -44,8 +44,9 @@ TEST(Resample, Bilinear_blends_four_pixels) {
         const double v = source(row, s.in_h, s.out_h), h = source(column, s.in_w, s.out_w);
         const int64_t top = static_cast<int64_t>(v), left = static_cast<int64_t>(h);
         const double down = v - static_cast<double>(top), across = h - static_cast<double>(left);
-        const double want = (pixel(x, s, top, left, c) * (1 - across) + pixel(x, s, top, left + 1, c) * across) * (1 - down) +
-                            (pixel(x, s, top + 1, left, c) * (1 - across) + pixel(x, s, top + 1, left + 1, c) * across) * down;
+        const double want =
+            (pixel(x, s, top, left, c) * (1 - across) + pixel(x, s, top, left + 1, c) * across) * (1 - down) +
+            (pixel(x, s, top + 1, left, c) * (1 - across) + pixel(x, s, top + 1, left + 1, c) * across) * down;
         // Positions are float32: an index below 64 carries 64 * 2^-24 into each weight.
         ASSERT_NEAR(y[i], want, storage_epsilon(kernel->dtype) * std::fabs(want) + 256 * 0x1p-24) << kernel->name;
       }

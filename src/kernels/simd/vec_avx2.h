@@ -37,7 +37,8 @@ NIBBLE_INLINE Vec copy_sign(Vec magnitude, Vec sign) {
 NIBBLE_INLINE Vec round(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 // 2^n for whole n in [-127, 127]; -127 gives 0.
 NIBBLE_INLINE Vec pow2(Vec n) {
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23))};
+  return {
+      _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23))};
 }
 NIBBLE_INLINE Vec select_less(Vec a, Vec b, Vec yes, Vec no) {  // a < b ? yes : no
   return {_mm256_blendv_ps(no.v, yes.v, _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ))};

@@ -1,6 +1,8 @@
+// The kernels are written over the Vec of the first header.
+// clang-format off
 #include "kernels/simd/vec_avx512.h"
-
 #include "kernels/softmax/softmax_impl.h"
+// clang-format on
 
 namespace nibble::kernels {
 

@@ -1,8 +1,8 @@
 // The rows of kernels.inc, for the selector, the tests and the benchmark.
 #pragma once
 
-#include "kernels/softmax/softmax.h"
 #include "kernels/simd_native.h"
+#include "kernels/softmax/softmax.h"
 
 namespace nibble::kernels {
 
