@@ -14,8 +14,8 @@ A case is a command and what must hold after it; a file's cases share one empty 
     no file {tmp}/dog.png           does not exist
     same {tmp}/a.png {tmp}/b.png    byte for byte; `no same`: they differ
 
-{root} is the repository. `$ NAME=value nibble ...` sets an environment variable. `$` runs no shell: `write FILE TEXT` and
-`truncate FILE BYTES` make the files that a case needs.
+{root} is the repository. `$ NAME=value nibble ...` sets an environment variable. `$` runs no shell: `write FILE TEXT`,
+`truncate FILE BYTES` and `model FOLDER` (tiny_model.py) make the files that a case needs.
 """
 
 import argparse
@@ -26,6 +26,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
+
+import tiny_model
 
 SKIPPED = 77
 TIMEOUT_S = 600
@@ -113,6 +115,8 @@ class Runner:
             path, _, text = rest.partition(" ")
             pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
             pathlib.Path(path).write_text(text + "\n")
+        elif word == "model":
+            tiny_model.write_model(rest)
         elif word == "truncate":
             path, size = rest.split()
             os.truncate(path, int(size))
