@@ -78,13 +78,13 @@ def own_include_offence(file, target, layers, root):
     """Why `file` may not include "target", or None."""
     if target.startswith(PUBLIC):
         return None if (root / "include" / target).exists() else f'"{target}" does not exist below include/'
-    if file.startswith(PUBLIC_ONLY) and not file.startswith(PROGRAM):
-        return f'"{target}": only {PUBLIC} headers may be included here'
     if file.startswith("include/"):
         return f'"{target}": a public header includes public headers only'
-    beside = "/".join(file.split("/")[:2]) + "/"
-    if not file.startswith("src/") and (root / beside / target).exists():
+    own_folder = "/".join(file.split("/")[:2]) + "/"
+    if not file.startswith("src/") and target.startswith(own_folder) and (root / target).exists():
         return None
+    if file.startswith(PUBLIC_ONLY) and not file.startswith(PROGRAM):
+        return f'"{target}": only {PUBLIC} headers may be included here'
     if not (root / "src" / target).exists():
         return f'"{target}" does not exist; paths start at src/'
     if file.startswith("tests/"):

@@ -74,8 +74,8 @@ class CheckLayers(unittest.TestCase):
             "include/nibble/nibble.h": "",
             "src/base/error.h": "",
             "src/capi/handle.h": "",
-            "apps/cli/main.cc": '#include "apps.h"\n#include "base/error.h"\n#include "capi/handle.h"\n',
-            "apps/cli/apps.h": "",
+            "apps/cli/main.cc": '#include "apps/cli/command.h"\n#include "base/error.h"\n#include "capi/handle.h"\n',
+            "apps/cli/command.h": "",
             "tests/capi/use.c": '#include "nibble/nibble.h"\n#include "base/error.h"\n',
         }
         found = self.offences(files)
