@@ -1,5 +1,4 @@
-# A module is a folder of src/ named in layers.txt. Its sources are the .cc files below it; *_test.cc become <module>_test,
-# and with NIBBLE_FUZZ each *_fuzz.cc becomes a libFuzzer program that ctest runs for NIBBLE_FUZZ_SECONDS.
+# A module is a folder of src/ named in layers.txt. Its sources are the .cc files below it; *_test.cc become <module>_test.
 # It links every module on a lower level, so an include that layers.txt forbids also fails to link.
 # A folder may carry extra.cmake (third-party libraries) that sees ${target}; a kernel file <name>_<isa>.cc gets its flags from isa.cmake.
 include(isa)
@@ -67,25 +66,8 @@ function(nibble_module name)
   endif()
 endfunction()
 
-function(nibble_module_fuzz name)
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*_fuzz.cc)
-  foreach(source ${sources})
-    get_filename_component(fuzz ${source} NAME_WE)
-    add_executable(${fuzz} ${source})
-    target_link_libraries(${fuzz} PRIVATE nibble_${name})
-    target_link_options(${fuzz} PRIVATE -fsanitize=fuzzer)
-    target_compile_definitions(${fuzz} PRIVATE NIBBLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    add_test(NAME fuzz.${fuzz}
-      COMMAND ${fuzz} -max_total_time=${NIBBLE_FUZZ_SECONDS} -timeout=2 -rss_limit_mb=1024 -max_len=65536)
-    set_tests_properties(fuzz.${fuzz} PROPERTIES LABELS fuzz TIMEOUT 600)
-  endforeach()
-endfunction()
-
 macro(nibble_add_modules)
   foreach(module ${nibble_modules})
     nibble_module(${module})
-    if(NIBBLE_FUZZ)
-      nibble_module_fuzz(${module})
-    endif()
   endforeach()
 endmacro()

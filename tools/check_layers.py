@@ -80,6 +80,8 @@ def own_include_offence(file, target, layers, root):
         return None if (root / "include" / target).exists() else f'"{target}" does not exist below include/'
     if file.startswith("include/"):
         return f'"{target}": a public header includes public headers only'
+    if file.startswith("tests/") and ((root / file).parent / target).exists():
+        return None
     own_folder = "/".join(file.split("/")[:2]) + "/"
     if not file.startswith("src/") and target.startswith(own_folder) and (root / target).exists():
         return None
