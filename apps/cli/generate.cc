@@ -17,7 +17,7 @@ struct Options {
   GenerateRequest request;
   std::string model = "emoji", vae, out, precision, syntax = "a1111", guidance_mode = "auto", memory, negative, init, schedule;
   std::string spacing, prediction, preview;
-  double guidance = -1;
+  double guidance = -1, eta = -1;
   bool zero_terminal_snr = false;
 };
 
@@ -67,6 +67,7 @@ void fill_request(Options& o) {
   if (!o.schedule.empty()) r.sampler_options = parse_sigma_schedule(o.schedule);
   if (!o.spacing.empty()) r.sampler_options.spacing = parse_timestep_spacing(o.spacing);
   if (!o.prediction.empty()) r.sampler_options.prediction = parse_prediction_type(o.prediction);
+  if (o.eta >= 0) r.sampler_options.eta = o.eta;
   if (o.zero_terminal_snr) r.sampler_options.zero_terminal_snr = true;
   if (!o.init.empty()) r.init = read_upright_rgb(o.init);
   if (!o.preview.empty() && r.preview_every == 0) r.preview_every = 1;
@@ -132,6 +133,7 @@ void add_generate(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--schedule", o->schedule, "Noise levels: normal, karras, exponential, beta, sgm_uniform");
   c->add_option("--spacing", o->spacing, "Time steps: leading, trailing, linspace [the checkpoint's]");
   c->add_option("--prediction", o->prediction, "epsilon, v_prediction, sample [the checkpoint's]");
+  c->add_option("--eta", o->eta, "Fresh noise per step of ddim and tcd, 0 to 1 [0]")->check(CLI::Range(0.0, 1.0));
   c->add_flag("--zero-terminal-snr", o->zero_terminal_snr, "Rescale the noise schedule to end in pure noise (Lin et al. 2023)");
   c->add_option("--clip-skip", r.clip_skip, "Leave out this many of the text encoder's last layers [0]")->check(CLI::Range(0, 64));
   c->add_option("--prompt-syntax", o->syntax,

@@ -140,7 +140,9 @@ class Run {
   }
 
   std::vector<float> denoise(int index, const GenerateCallbacks& callbacks) {
-    const auto sampler = make_sampler(model_.scheduler, request_.sampler, request_.sampler_options, resolved_.steps);
+    SamplerOptions options = request_.sampler_options;
+    if (!options.eta) options.eta = 0;  // diffusers' pipelines say so to every sampler that has an eta
+    const auto sampler = make_sampler(model_.scheduler, request_.sampler, options, resolved_.steps);
     const int first = request_.init ? sampler->start_index(request_.strength) : 0;
     sampler->start(first);
     Generator generator(resolved_.seed + static_cast<uint64_t>(index));
