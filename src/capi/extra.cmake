@@ -1,0 +1,15 @@
+target_compile_definitions(${target} PRIVATE NIBBLE_VERSION="${PROJECT_VERSION}")
+
+# The shared library exports the C interface alone.
+set(libraries "")
+foreach(other ${nibble_modules})
+  if(level_${other} LESS level_capi)
+    list(PREPEND libraries nibble_${other})
+  endif()
+endforeach()
+add_library(nibble_shared SHARED ${sources})
+set_target_properties(nibble_shared PROPERTIES OUTPUT_NAME nibble VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+target_include_directories(nibble_shared PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_SOURCE_DIR}/src)
+target_compile_definitions(nibble_shared PRIVATE NIBBLE_VERSION="${PROJECT_VERSION}")
+target_link_libraries(nibble_shared PRIVATE ${libraries})
+target_link_options(nibble_shared PRIVATE -Wl,--exclude-libs,ALL)
