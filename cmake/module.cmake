@@ -1,4 +1,5 @@
-# A module is a folder of src/ named in layers.txt. Its sources are the .cc files below it; *_test.cc become <module>_test.
+# A module is a folder of src/ named in layers.txt. Its sources are the .cc files below it; *_test.cc become <module>_test,
+# *_bench.cc the library nibble_<module>_bench.
 # It links every module on a lower level, so an include that layers.txt forbids also fails to link.
 # A folder may carry extra.cmake (third-party libraries) that sees ${target}; a kernel file <name>_<isa>.cc gets its flags from isa.cmake.
 include(isa)
@@ -28,6 +29,8 @@ function(nibble_module name)
   set(folder ${CMAKE_SOURCE_DIR}/src/${name})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cc)
   set(tests ${sources})
+  set(benches ${sources})
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
   list(FILTER sources EXCLUDE REGEX "(_test|_bench|_fuzz)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   nibble_filter_isa(sources)
@@ -54,6 +57,10 @@ function(nibble_module name)
   list(REVERSE depends)
   target_link_libraries(${target} ${scope} ${depends})
   include(${folder}/extra.cmake OPTIONAL)
+  if(benches)
+    add_library(${target}_bench STATIC EXCLUDE_FROM_ALL ${benches})
+    target_link_libraries(${target}_bench PUBLIC ${target})
+  endif()
   if(NIBBLE_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${target} GTest::gtest_main)
