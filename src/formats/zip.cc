@@ -124,7 +124,7 @@ std::unordered_map<std::string, std::span<const std::byte>> read_stored_zip(std:
   std::unordered_map<std::string, std::span<const std::byte>> entries;
   for (uint64_t i = 0; i < directory.entries; ++i) {
     const Entry entry = read_entry(reader, what);
-    if (!entries.emplace(entry.name, data_of(entry, bytes, what)).second)
+    if (!entries.emplace(entry.name, data_of(entry, bytes.first(directory.offset), what)).second)
       fail(ErrorCode::Corrupt, "{}: zip entry {} appears twice", what, entry.name);
   }
   return entries;
