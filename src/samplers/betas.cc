@@ -94,6 +94,10 @@ std::vector<float> rescale_zero_terminal_snr(std::span<const float> betas) {
   std::vector<float> roots = cumulative_alphas(betas);
   for (float& x : roots) x = std::sqrt(x);
   const float first = roots.front(), last = roots.back();
+  if (!(first > last)) {
+    fail(ErrorCode::InvalidArgument, "rescale_betas_zero_snr: want at least two timesteps with noise; found {}",
+         betas.size());
+  }
   const float scale = first / (first - last);
   float previous = 1;
   std::vector<float> out(betas.size());

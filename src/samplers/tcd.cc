@@ -1,4 +1,5 @@
-// TCD: Zheng et al. 2024, "Trajectory Consistency Distillation", strategic stochastic sampling (algorithm 4); eta is its gamma.
+// TCD: Zheng et al. 2024, "Trajectory Consistency Distillation", strategic stochastic sampling (algorithm 4); eta is
+// its gamma.
 #include <cmath>
 
 #include "base/error.h"

@@ -74,7 +74,7 @@ class Unipc final : public Sampler {
     if (outputs_.size() > static_cast<size_t>(config_.solver_order)) outputs_.pop_back();
 
     const int allowed = config_.lower_order_final ? std::min(config_.solver_order, calls() - i) : config_.solver_order;
-    order_ = std::min(allowed, static_cast<int>(outputs_.size()));
+    order_ = sigma(i + 1) == 0 ? 1 : std::min(allowed, static_cast<int>(outputs_.size()));
     last_sample_.assign(sample.begin(), sample.end());
     predict(i, sample);
   }
@@ -128,7 +128,7 @@ class Unipc final : public Sampler {
     std::vector<float> rho(move.ratios.size(), 0.5f);
     if (order_ > 2) rho = combine(move.ratios, move.moments);
     std::vector<float> rest(sample.size(), 0.0f);
-    add_differences(move, rho, rest);
+    if (order_ > 1) add_differences(move, rho, rest);
     apply(move, sample, rest, sample);
   }
 
@@ -156,7 +156,8 @@ class Unipc final : public Sampler {
     const bool x0 = config_.predict_x0;
     const float keep = x0 ? move.to.sigma / move.from.sigma : move.to.alpha / move.from.alpha;
     const float level = x0 ? move.to.alpha : move.to.sigma;
-    const float linear = level * move.exponential, higher = level * move.scale;
+    const bool to_zero = std::isinf(move.to.lambda);  // B1 is infinite there, and the order is 1
+    const float linear = level * move.exponential, higher = to_zero ? 0.0f : level * move.scale;
     for (size_t k = 0; k < out.size(); ++k) out[k] = keep * base[k] - linear * outputs_[0][k] - higher * rest[k];
   }
 
