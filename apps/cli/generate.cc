@@ -4,6 +4,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/progress_bar.h"
+#include "apps/cli/request_options.h"
 #include "base/check.h"
 #include "image/codec.h"
 #include "pipelines/text_to_image.h"
@@ -13,20 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
-  GenerateRequest request;
-  std::string model = "emoji", vae, out, precision, syntax = "a1111", guidance_mode = "auto", memory, negative, init, schedule;
-  std::string spacing, prediction, preview;
-  double guidance = -1, eta = -1;
-  bool zero_terminal_snr = false;
+struct Options : RequestOptions {
+  std::string out, syntax = "a1111", negative, init, preview;
 };
-
-std::string sampler_list() {
-  std::string text = "Samplers (--sampler), each made from the checkpoint's scheduler config; diffusers' arithmetic:\n";
-  for (const SamplerInfo& row : sampler_table())
-    text += format("  {:<16} {:<18} {}\n", row.name, row.title, row.help);
-  return text;
-}
 
 // "a red apple, fluent 3d" -> "a-red-apple-fluent-3d".
 std::string file_stem(const std::string& prompt) {
@@ -53,22 +43,12 @@ fs::path output_path(const Options& o, const GeneratedImage& image) {
 }
 
 void fill_request(Options& o) {
+  o.request = finished_request(o);
   GenerateRequest& r = o.request;
   if (!o.negative.empty()) r.negative_prompt = o.negative;
-  if (o.guidance >= 0) r.guidance = o.guidance;
-  if (!o.precision.empty()) r.precision = dtype_from_name(o.precision).value_or(DType::F64);
   const auto syntax = prompt_syntax_from_name(o.syntax);
   NIBBLE_CHECK(syntax.has_value(), "syntax {}", o.syntax);
   r.syntax = *syntax;
-  r.guidance_mode = o.guidance_mode == "batched"      ? GuidanceMode::Batched
-                    : o.guidance_mode == "sequential" ? GuidanceMode::Sequential
-                                                      : GuidanceMode::Auto;
-  if (!o.memory.empty()) r.memory_limit = parse_bytes(o.memory);
-  if (!o.schedule.empty()) r.sampler_options = parse_sigma_schedule(o.schedule);
-  if (!o.spacing.empty()) r.sampler_options.spacing = parse_timestep_spacing(o.spacing);
-  if (!o.prediction.empty()) r.sampler_options.prediction = parse_prediction_type(o.prediction);
-  if (o.eta >= 0) r.sampler_options.eta = o.eta;
-  if (o.zero_terminal_snr) r.sampler_options.zero_terminal_snr = true;
   if (!o.init.empty()) r.init = read_upright_rgb(o.init);
   if (!o.preview.empty() && r.preview_every == 0) r.preview_every = 1;
 }
@@ -120,31 +100,15 @@ void add_generate(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("prompt", r.prompt, "What to draw, e.g. \"a red apple, fluent 3d\"")->required();
   c->add_option("--negative", o->negative, "What to keep away from");
   c->add_option("--model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
-  c->add_option("--vae", o->vae, "Another autoencoder: a folder or file (AutoencoderKL, TAESD)");
   c->add_option("--out", o->out, "A .png file or a folder [a name from prompt and seed]");
-  c->add_option("--steps", r.steps, "Denoising steps [the model's habit: 20, or 1 to 4 for distilled models]")->check(CLI::Range(1, 1000));
-  c->add_option("--guidance,--cfg", o->guidance, "Classifier-free guidance scale; 1 or less: none, twice as fast [7.5, SDXL 5, Turbo 0]");
-  c->add_option("--guidance-rescale", r.guidance_rescale, "Against over-exposure at high guidance, 0 to 1 [0]");
   c->add_option("--seed", r.seed, "Same seed, same picture; picture i of --count uses seed + i [-1: random, printed]");
   c->add_option("--count", r.count, "Number of pictures [1]")->check(CLI::Range(1, 100000));
-  c->add_option("--width", r.width, "Pixels, a multiple of 8 [the model's training size]");
-  c->add_option("--height", r.height, "Pixels, a multiple of 8");
-  c->add_option("--sampler", r.sampler, "Sampler by our, diffusers' or A1111's name [the checkpoint's own]; list below");
-  c->add_option("--schedule", o->schedule, "Noise levels: normal, karras, exponential, beta, sgm_uniform");
-  c->add_option("--spacing", o->spacing, "Time steps: leading, trailing, linspace [the checkpoint's]");
-  c->add_option("--prediction", o->prediction, "epsilon, v_prediction, sample [the checkpoint's]");
-  c->add_option("--eta", o->eta, "Fresh noise per step of ddim and tcd, 0 to 1 [0]")->check(CLI::Range(0.0, 1.0));
-  c->add_flag("--zero-terminal-snr", o->zero_terminal_snr, "Rescale the noise schedule to end in pure noise (Lin et al. 2023)");
-  c->add_option("--clip-skip", r.clip_skip, "Leave out this many of the text encoder's last layers [0]")->check(CLI::Range(0, 64));
+  add_request_options(*c, *o);
   c->add_option("--prompt-syntax", o->syntax,
                 "a1111: (word:1.3), [word], BREAK, long prompts; plain: brackets are text, cut at the model's limit, as diffusers")
       ->check(CLI::IsMember({"a1111", "plain"}));
   c->add_option("--init", o->init, "Start from this picture (PNG, JPEG, WebP): image-to-image");
   c->add_option("--strength", r.strength, "How much of --init to change, 0 to 1 [0.8]")->check(CLI::Range(0.0, 1.0));
-  c->add_option("--precision", o->precision, "Arithmetic between layers: f32, bf16 [f32]")->check(CLI::IsMember({"f32", "bf16"}));
-  c->add_option("--guidance-mode", o->guidance_mode, "batched (faster), sequential (less memory), auto; the same picture")
-      ->check(CLI::IsMember({"auto", "batched", "sequential"}));
-  c->add_option("--memory", o->memory, "Limit for weights and buffers, e.g. 3GB; refused before starting where it cannot be kept");
   c->add_option("--preview", o->preview, "Write the expected picture to this PNG while drawing");
   c->add_option("--preview-every", r.preview_every, "Steps between previews [1]");
   c->footer(sampler_list());

@@ -34,6 +34,7 @@ class ClipTextModel {
   // layers, behind the final norm where `final_norm`; the pooled vector always comes from the last layer.
   Output operator()(Value ids, Value end, int64_t skip, bool final_norm, DType dtype) const;
   const ClipConfig& config() const { return config_; }
+  size_t token_table_bytes() const { return token_embedding.weight().tensor.bytes(); }
 
  private:
   struct Layer {

@@ -1,0 +1,54 @@
+// A machine as the estimate sees it: what one unit of each kind of work costs. Measured here by `nibble bench`, or derived
+// from a few figures about another device.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/context.h"
+#include "base/json.h"
+#include "graph/cost.h"
+#include "tensor/dtype.h"
+
+namespace nibble {
+
+struct WorkCost {
+  double seconds_per_operation = 0;  // of matrix products, convolutions or attention, all threads together
+  double seconds_per_weight_byte = 0;  // expanding weights into panels
+};
+
+struct PrecisionCost {
+  std::map<std::string, WorkCost> by_op;  // "linear", "conv2d", "attention"
+  double seconds_per_element = 0;         // one pass over one element of anything else
+};
+
+struct MachineProfile {
+  std::string name;
+  std::string origin;  // "measured" or the device file
+  int threads = 1;
+  std::map<std::string, PrecisionCost> precisions;  // "f32", "bf16"
+  double seconds_per_node = 0;                      // starting an op on all threads
+  double seconds_per_mapped_byte = 0;               // first touch of a page of a mapped file in the page cache
+};
+
+Json to_json(const MachineProfile& profile);
+MachineProfile profile_from_json(const Json& json, const std::string& where);
+
+// A device described by {"name", "cores", "f32_gflops", "bf16_gflops", "bandwidth_gb_s"} (peaks of all cores) and optionally
+// {"linear_efficiency", "conv2d_efficiency", "attention_efficiency"}, or a profile written by `nibble bench`.
+MachineProfile read_device(const std::filesystem::path& file);
+
+// Runs small networks and fits the costs; about 20 seconds.
+MachineProfile measure_machine(Context& context);
+
+// Where `nibble bench` keeps the profile of this machine: $NIBBLE_CACHE/machine-<threads>.json.
+std::filesystem::path profile_path(int threads);
+std::optional<MachineProfile> saved_profile(int threads);
+void save_profile(const MachineProfile& profile);
+
+// Seconds of one run of this work.
+double predict_seconds(const MachineProfile& machine, DType precision, const GraphCost& cost);
+
+}  // namespace nibble
