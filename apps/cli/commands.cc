@@ -4,12 +4,18 @@ namespace nibble::cli {
 
 void add_generate(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_estimate(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_convert(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_compare(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run);
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> rows = {
       {"generate", add_generate},
       {"estimate", add_estimate},
+      {"inspect", add_inspect},
+      {"convert", add_convert},
+      {"compare", add_compare},
       {"bench", add_bench},
   };
   return rows;

@@ -100,10 +100,10 @@ void add_generate(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("prompt", r.prompt, "What to draw, e.g. \"a red apple, fluent 3d\"")->required();
   c->add_option("--negative", o->negative, "What to keep away from");
   c->add_option("--model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
+  add_request_options(*c, *o);
   c->add_option("--out", o->out, "A .png file or a folder [a name from prompt and seed]");
   c->add_option("--seed", r.seed, "Same seed, same picture; picture i of --count uses seed + i [-1: random, printed]");
   c->add_option("--count", r.count, "Number of pictures [1]")->check(CLI::Range(1, 100000));
-  add_request_options(*c, *o);
   c->add_option("--prompt-syntax", o->syntax,
                 "a1111: (word:1.3), [word], BREAK, long prompts; plain: brackets are text, cut at the model's limit, as diffusers")
       ->check(CLI::IsMember({"a1111", "plain"}));

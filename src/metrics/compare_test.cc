@@ -1,6 +1,7 @@
 #include "metrics/compare.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -24,7 +25,7 @@ Image shifted(Image image, int step) {
 class CompareTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / "nibble_compare_test";
+    root_ = fs::path(::testing::TempDir()) / format("nibble_compare_test-{}", ::getpid());
     fs::remove_all(root_);
     fs::create_directories(root_ / "a" / "deep");
     fs::create_directories(root_ / "b" / "deep");

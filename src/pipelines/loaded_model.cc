@@ -52,16 +52,21 @@ std::optional<fs::path> builtin_model(const std::string& name) {
   return std::nullopt;
 }
 
+fs::path model_path(const std::string& model) {
+  std::error_code ignored;
+  if (fs::exists(model, ignored)) return model;
+  const bool plain_name = model.find('/') == std::string::npos;
+  const auto builtin = plain_name ? builtin_model(model) : std::nullopt;
+  if (!builtin)
+    fail(ErrorCode::NotFound, "model {}: no such file or folder{}", model,
+         plain_name ? ", and no built-in model of this name (built in: emoji)" : "");
+  return *builtin;
+}
+
 LoadedModel load_model(const std::string& model, const std::string& vae) {
   LoadedModel m;
   m.name = model;
-  fs::path path = model;
-  if (!fs::exists(path) && model.find('/') == std::string::npos) {
-    const auto builtin = builtin_model(model);
-    if (!builtin)
-      fail(ErrorCode::NotFound, "model {}: no such file or folder, and no built-in model of this name (built in: emoji)", model);
-    path = *builtin;
-  }
+  const fs::path path = model_path(model);
   m.source = models::open_model(path);
   require_complete(m.source, model);
   const models::ModelPart& unet = m.source.get("unet");

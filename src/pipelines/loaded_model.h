@@ -48,6 +48,9 @@ struct LoadedModel {
 // is and what it lacks.
 LoadedModel load_model(const std::string& model, const std::string& vae = {});
 
+// `model` itself where such a file or folder exists, else the folder of the built-in model of this name. Throws Error{NotFound}.
+std::filesystem::path model_path(const std::string& model);
+
 // The folder of a built-in model: below $NIBBLE_MODELS, beside the program, or in the source tree. Nothing where absent.
 std::optional<std::filesystem::path> builtin_model(const std::string& name);
 

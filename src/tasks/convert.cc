@@ -1,0 +1,57 @@
+#include "tasks/convert.h"
+
+#include "base/error.h"
+#include "formats/safetensors_writer.h"
+
+namespace nibble {
+namespace {
+
+constexpr const char* kTokenizerFiles[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json",
+                                           "tokenizer.json"};
+
+Metadata metadata_of(const models::ModelSource& source) {
+  Json header = {{"format", models::kOneFileFormat}, {"family", models::to_string(source.family)}};
+  Metadata metadata;
+  for (const models::ModelPart& part : source.parts) {
+    header["parts"][part.name] = {{"class", part.class_name}, {"config", part.config}};
+    for (const char* file : kTokenizerFiles)
+      if (const auto text = source.read_text(part.name, file))
+        metadata[std::string(models::kOneFileTextPrefix) + part.name + "/" + file] = *text;
+  }
+  metadata[models::kOneFileKey] = header.dump();
+  return metadata;
+}
+
+}  // namespace
+
+void convert_model(Context& context, const models::ModelSource& source, DType dtype, const std::filesystem::path& out) {
+  if (source.family == models::Family::Unknown || source.parts.empty())
+    fail(ErrorCode::Unsupported, "model {}: of no known family; see 'nibble inspect'", source.path.string());
+  std::vector<TensorInfo> infos;
+  std::vector<std::pair<std::string, std::string>> order;  // part, name
+  for (const models::ModelPart& part : source.parts) {
+    if (part.weights.empty()) continue;
+    for (const TensorInfo& info : source.tensors(part.name).tensors()) {
+      const DType kept = traits(info.dtype).floating ? dtype : info.dtype;
+      infos.push_back({part.name + "." + info.name, kept, info.shape});
+      order.emplace_back(part.name, info.name);
+    }
+  }
+  SafetensorsWriter writer(out, infos, metadata_of(source));
+  std::string open_part;
+  std::optional<models::NamedTensors> tensors;
+  for (size_t i = 0; i < order.size(); ++i) {
+    context.check_cancelled();
+    context.report("convert", static_cast<int64_t>(i), static_cast<int64_t>(order.size()));
+    if (open_part != order[i].first) {
+      if (tensors) tensors->drop_pages();
+      open_part = order[i].first;
+      tensors.emplace(source.tensors(open_part));
+    }
+    writer.write(tensors->find(order[i].second)->to(infos[i].dtype));
+  }
+  writer.finish();
+  context.report("convert", 1, 1);
+}
+
+}  // namespace nibble
