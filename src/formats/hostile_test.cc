@@ -79,7 +79,7 @@ class Hostile : public ::testing::Test {
       EXPECT_LT(std::string_view(e.what()).size(), 3000u) << file.what;
     }
     const double seconds = cpu_seconds() - start;
-    EXPECT_LT(seconds, NIBBLE_UNDER_SANITIZER ? 10 * kSeconds : kSeconds) << file.what;
+    EXPECT_LT(seconds, kSeconds) << file.what;
     if (!NIBBLE_UNDER_SANITIZER) {
       EXPECT_LT(status_field("VmHWM:") - resident, kKilobytes) << file.what;
     }

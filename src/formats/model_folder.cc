@@ -171,7 +171,7 @@ std::string describe_weight_files() {
 }
 
 Json read_config(const fs::path& file) {
-  constexpr uintmax_t kMaxBytes = 8'000'000;
+  constexpr uintmax_t kMaxBytes = 2'000'000;
   std::error_code error;
   const uintmax_t size = fs::file_size(file, error);
   if (!error && size > kMaxBytes)

@@ -42,7 +42,7 @@ std::optional<std::filesystem::path> find_weight_file(const std::filesystem::pat
                                                       const std::string& variant = {});
 std::string describe_weight_files();  // for messages: "diffusion_pytorch_model.safetensors, …"
 
-// A JSON object from a file of at most 8 MB.
+// A JSON object from a file of at most 2 MB.
 Json read_config(const std::filesystem::path& file);
 
 }  // namespace nibble

@@ -197,6 +197,10 @@ Json deduce_vae_config(const NamedTensors& tensors, Family family) {
       {"use_quant_conv", tensors.has("quant_conv.weight") || !encoder}};
 }
 
+Json deduce_tiny_vae_config(const NamedTensors& tensors) {
+  return {{"_class_name", "AutoencoderTiny"}, {"latent_channels", dim(tensors, "decoder.layers.0.weight", 1)}};
+}
+
 Json deduce_clip_config(const NamedTensors& tensors, Family family, bool second) {
   const int64_t width = dim(tensors, "text_model.embeddings.token_embedding.weight", 1);
   const int64_t layers =

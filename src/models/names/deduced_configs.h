@@ -21,6 +21,7 @@ struct TrainingMarks {
 // Throws Corrupt where the shapes contradict each other or blocks are missing.
 Json deduce_unet_config(const NamedTensors& tensors, Family family, int64_t pooled);
 Json deduce_vae_config(const NamedTensors& tensors, Family family);
+Json deduce_tiny_vae_config(const NamedTensors& tensors);
 Json deduce_clip_config(const NamedTensors& tensors, Family family, bool second);
 
 // The scheduler of the family's reference checkpoint. 2.x follows 2.1 (v-prediction), its inpainting model epsilon.

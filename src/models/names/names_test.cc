@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <iostream>
+#include <random>
 #include <set>
 #include <sstream>
 
@@ -102,8 +105,8 @@ TEST_P(Names, DeducedConfigsAreTheReferenceFolders) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Names, ::testing::ValuesIn(kFamilies), [](const auto& info) {
-  std::string name = to_string(info.param);
+INSTANTIATE_TEST_SUITE_P(Families, Names, ::testing::ValuesIn(kFamilies), [](const auto& param) {
+  std::string name = to_string(param.param);
   std::erase(name, '-');
   return name;
 });
@@ -199,6 +202,70 @@ TEST_F(OpenModel, OlderDiffusersNamesOfVaeAndClip) {
   const NamedTensors clip = named_tensors(open_weights(folder_ / "clip.safetensors"), "", "CLIPTextModel");
   EXPECT_TRUE(clip.has("text_model.embeddings.token_embedding.weight"));
   EXPECT_EQ(clip.tensors().size(), 1u);
+}
+
+TEST_F(OpenModel, ReadsTheOneFileLayout) {
+  const Json header = {{"format", 0},
+                       {"family", "sd1"},
+                       {"parts",
+                        {{"unet", {{"class", "UNet2DConditionModel"}, {"config", {{"in_channels", 4}}}}},
+                         {"tokenizer", {{"class", "CLIPTokenizer"}}}}}};
+  const fs::path file = folder_ / "one.safetensors";
+  const auto write = [&](const std::string& text) {
+    write_safetensors(file, {{"unet.conv_in.weight", Tensor::zeros(DType::BF16, {4, 4, 3, 3})}},
+                      {{kOneFileKey, text}, {std::string(kOneFileTextPrefix) + "tokenizer/vocab.json", "{}"}});
+  };
+  write(header.dump());
+  const ModelSource source = open_model(file);
+  EXPECT_EQ(source.layout, ModelLayout::OneFile);
+  EXPECT_EQ(source.family, Family::Sd1);
+  EXPECT_TRUE(source.tensors("unet").has("conv_in.weight"));
+  EXPECT_EQ(source.get("unet").config["in_channels"], 4);
+  EXPECT_EQ(source.read_text("tokenizer", "vocab.json"), "{}");
+  EXPECT_EQ(source.read_text("tokenizer", "merges.txt"), std::nullopt);
+  for (const char* bad : {"", "{", "[]", "1", "{}", "{\"format\": 9, \"parts\": {}}",
+                          "{\"format\": \"0\", \"parts\": {}}", "{\"format\": 0, \"parts\": []}", "{\"format\": 0}"}) {
+    write(bad);
+    EXPECT_THROW(open_model(file), Error) << bad;
+  }
+}
+
+// Checkpoints with parts missing, shapes of any rank and strangers among the names: an Error, or a model without what
+// is missing.
+TEST_F(OpenModel, DamagedCheckpointsGiveErrors) {
+  constexpr uint32_t kSeed = 4711;
+  std::mt19937 random(kSeed);
+  int errors = 0, opened = 0;
+  for (int i = 0; i < 40; ++i) {
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    std::set<std::string> seen;
+    const uint32_t keep = 1 + random() % 100, odd = random() % 100;
+    for (Row& row : read_rows(kGolden / format("{}.txt", to_string(kFamilies[random() % 4])))) {
+      if (random() % 100 >= keep) continue;
+      std::vector<int64_t> dims(static_cast<size_t>(row.shape.rank()));
+      if (random() % 100 < odd) dims.resize(random() % 7);
+      for (int64_t& dim : dims) dim = static_cast<int64_t>(random() % 4);
+      if (random() % 500 == 0) row.original += format(".{}", random());
+      if (random() % 500 == 0)
+        row.original.insert(row.original.find_first_of("0123456789") + 1, "99999999999999999999");
+      if (seen.insert(row.original).second) tensors.emplace_back(row.original, Tensor::zeros(DType::U8, Shape(dims)));
+    }
+    write_safetensors(folder_ / "x.safetensors", tensors);
+    try {
+      const ModelSource source = open_model(folder_ / "x.safetensors");
+      for (const ModelPart& part : source.parts) {
+        if (part.weights.empty()) continue;
+        const NamedTensors named = source.tensors(part.name);
+        for (const TensorInfo& info : named.tensors()) named.find(info.name);
+      }
+      ++opened;
+    } catch (const Error& e) {
+      EXPECT_NE(e.code(), ErrorCode::Internal) << "seed " << kSeed << " case " << i << ": " << e.what();
+      ++errors;
+    }
+  }
+  std::cout << errors << " errors, " << opened << " opened\n";
+  EXPECT_GT(errors, 10);
 }
 
 struct TinyCase {
