@@ -63,7 +63,14 @@ Encoded run_encoder(Context& context, const LoadedModel& model, size_t index, co
   const Value ends = graph.input("end", {DType::I32, {rows * chunks}}, Rate::Prompt);
   const HiddenChoice choice = choose_hidden(model, request.clip_skip);
   const auto out = clip(ids, ends, choice.skip, choice.final_norm, request.precision);
-  Plan plan(context, graph, {out.hidden, out.pooled});
+  std::vector<Value> outputs{out.hidden, out.pooled};
+  // diffusers leaves layers out for the prompt alone; AUTOMATIC1111 for both.
+  const bool prompt_only = request.syntax == PromptSyntax::Plain && request.clip_skip > 0 && rows > 1;
+  if (prompt_only) {
+    const HiddenChoice habit = choose_hidden(model, 0);
+    outputs.push_back(clip(ids, ends, habit.skip, habit.final_norm, request.precision).hidden);
+  }
+  Plan plan(context, graph, outputs);
   *peak_bytes = std::max(*peak_bytes, tensors.bytes() + plan.arena_bytes());
 
   Tensor id_values = Tensor::zeros(DType::I32, {rows * chunks, tokens}), end_values = Tensor::zeros(DType::I32, {rows * chunks});
@@ -73,6 +80,10 @@ Encoded run_encoder(Context& context, const LoadedModel& model, size_t index, co
   plan.run();
   Encoded encoded{plan.output_copy(0), Tensor()};
   const Tensor pooled = plan.output_copy(1);
+  if (prompt_only) {
+    const Tensor negative = plan.output_copy(2);
+    std::copy_n(negative.values<float>().data(), negative.count() / rows, encoded.hidden.mutable_values<float>().data());
+  }
   tensors.drop_pages();
 
   auto values = encoded.hidden.mutable_values<float>();

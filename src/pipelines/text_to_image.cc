@@ -158,6 +158,7 @@ class Run {
         callbacks.on_preview(tensor_to_image(decoder().run(input)), i - first + 1, calls);
       }
       sampler->step(i, output, sample, [&](std::span<float> out) { generator.randn(out); });
+      if (callbacks.on_step) callbacks.on_step(index, i - first, sample);
     }
     context_.report("denoise", (index + 1) * calls, request_.count * calls);
     seconds_.denoise += watch.lap();

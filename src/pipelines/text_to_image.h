@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ ResolvedRequest resolve(const LoadedModel& model, const GenerateRequest& request
 struct GenerateCallbacks {
   std::function<void(const GeneratedImage&)> on_image;                         // each finished picture
   std::function<void(const Image&, int step, int steps)> on_preview;           // when preview_every is set
+  // The latent [channels, h, w] after each model call of each picture.
+  std::function<void(int picture, int call, std::span<const float> latent)> on_step;
 };
 
 // Draws request.count pictures one after another; deterministic for a seed, whatever the thread count. Progress and cancel come

@@ -1,0 +1,240 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <map>
+
+#include "formats/safetensors_writer.h"
+#include "image/convert.h"
+#include "nn/formula_weights.h"
+#include "pipelines/conditioning.h"
+#include "pipelines/stages.h"
+#include "pipelines/text_to_image.h"
+#include "tensor/golden_test.h"
+
+namespace nibble {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kCase = fs::path(NIBBLE_SOURCE_DIR) / "tests/golden/pipeline/tiny_sd";
+
+// The case's model folder with its weights filled by formula, made once per test program.
+class TinyModel {
+ public:
+  TinyModel() : folder_(fs::path(::testing::TempDir()) / format("nibble-tiny-sd-{}", ::getpid())) {
+    fs::copy(kCase / "model", folder_, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    fill("unet", "diffusion_pytorch_model.safetensors");
+    fill("vae", "diffusion_pytorch_model.safetensors");
+    fill("text_encoder", "model.safetensors");
+  }
+  ~TinyModel() { fs::remove_all(folder_); }
+  const fs::path& folder() const { return folder_; }
+
+ private:
+  void fill(const char* part, const char* file) const {
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    const auto source = formula_weights();
+    const Json parameters = read_json_file(folder_ / part / "parameters.json");
+    for (const auto& [name, shape] : parameters.items())
+      tensors.emplace_back(name, *source->find(name, Shape(shape.get<std::vector<int64_t>>())));
+    write_safetensors(folder_ / part / file, tensors);
+  }
+  fs::path folder_;
+};
+
+const TinyModel& tiny() {
+  static const TinyModel model;
+  return model;
+}
+
+const Json& golden_case() {
+  static const Json json = read_json_file(kCase / "case.json");
+  return json;
+}
+
+std::vector<std::string> run_names() {
+  std::vector<std::string> names;
+  for (const Json& run : golden_case()["runs"])
+    if (!run.contains("mask")) names.push_back(run["name"]);
+  return names;
+}
+
+Image image_from(const Tensor& bytes) {
+  Image image(bytes.dim(1), bytes.dim(0), 3);
+  std::copy_n(bytes.values<uint8_t>().data(), image.pixels.size(), image.pixels.begin());
+  return image;
+}
+
+GenerateRequest request_of(const Json& run, const GoldenFile& data) {
+  GenerateRequest r;
+  r.syntax = PromptSyntax::Plain;
+  r.prompt = run["prompt"];
+  if (run.contains("negative_prompt")) r.negative_prompt = run["negative_prompt"];
+  r.steps = run["steps"];
+  r.guidance = run["guidance"];
+  r.guidance_rescale = run.value("guidance_rescale", 0.0);
+  r.seed = run["seed"];
+  r.count = run.value("count", 1);
+  r.width = run["width"];
+  r.height = run["height"];
+  r.sampler = run["sampler"];
+  r.clip_skip = run.value("clip_skip", 0);
+  if (run.contains("schedule")) r.sampler_options = parse_sigma_schedule(run["schedule"].get<std::string>());
+  if (run.contains("spacing")) r.sampler_options.spacing = parse_timestep_spacing(run["spacing"].get<std::string>());
+  if (run.contains("eta")) r.sampler_options.eta = run["eta"];
+  if (run.contains("image")) {
+    r.init = image_from(data[run["image"].get<std::string>()]);
+    r.strength = run["strength"];
+  }
+  return r;
+}
+
+double rms(const Tensor& t) {
+  double sum = 0;
+  for (int64_t i = 0; i < t.count(); ++i) sum += std::pow(static_cast<double>(element(t, i)), 2);
+  return std::sqrt(sum / static_cast<double>(t.count()));
+}
+
+class PipelineGolden : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(PipelineGolden, Latents_and_pictures_equal_diffusers) {
+  const GoldenFile data(kCase / "data.safetensors");
+  Json run;
+  for (const Json& each : golden_case()["runs"])
+    if (each["name"] == GetParam()) run = each;
+  const LoadedModel model = load_model(tiny().folder());
+  Context context(2);
+  const Tensor want = data["out." + GetParam() + ".latents"], bytes = data["out." + GetParam() + ".bytes"];
+  std::map<int, std::vector<float>> latents;
+  std::vector<Image> images;
+  GenerateCallbacks callbacks;
+  callbacks.on_step = [&](int picture, int, std::span<const float> latent) { latents[picture] = {latent.begin(), latent.end()}; };
+  callbacks.on_image = [&](const GeneratedImage& image) { images.push_back(image.image); };
+  generate(context, model, request_of(run, data), callbacks);
+
+  const int64_t pictures = want.dim(0), size = want.count() / pictures;
+  ASSERT_EQ(static_cast<int64_t>(images.size()), pictures);
+  const double limit = run["latents_tolerance"].get<double>() * rms(want);
+  for (int64_t n = 0; n < pictures; ++n) {
+    for (int64_t i = 0; i < size; ++i)
+      ASSERT_NEAR(latents[static_cast<int>(n)][static_cast<size_t>(i)], element(want, n * size + i), limit) << "picture " << n << " element " << i;
+    const Image& image = images[static_cast<size_t>(n)];
+    for (size_t i = 0; i < image.pixels.size(); ++i)
+      ASSERT_LE(std::abs(static_cast<float>(image.pixels[i]) - element(bytes, static_cast<int64_t>(n * static_cast<int64_t>(image.pixels.size()) + static_cast<int64_t>(i)))), 1) << "picture " << n << " byte " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, PipelineGolden, ::testing::ValuesIn(run_names()), [](const auto& test) { return test.param; });
+
+std::vector<uint8_t> draw(int threads, const GenerateRequest& request) {
+  Context context(threads);
+  std::vector<uint8_t> pixels;
+  GenerateCallbacks callbacks;
+  callbacks.on_image = [&](const GeneratedImage& image) { pixels.insert(pixels.end(), image.image.pixels.begin(), image.image.pixels.end()); };
+  generate(context, load_model(tiny().folder()), request, callbacks);
+  return pixels;
+}
+
+GenerateRequest small_request() {
+  GenerateRequest r;
+  r.prompt = "a red apple";
+  r.steps = 3;
+  r.seed = 1;
+  r.width = 24;
+  r.height = 16;
+  return r;
+}
+
+TEST(Pipeline, Threads_and_guidance_modes_change_no_byte) {
+  GenerateRequest r = small_request();
+  r.guidance_mode = GuidanceMode::Batched;
+  const auto want = draw(1, r);
+  EXPECT_EQ(draw(2, r), want);
+  EXPECT_EQ(draw(4, r), want);
+  r.guidance_mode = GuidanceMode::Sequential;
+  EXPECT_EQ(draw(3, r), want);
+}
+
+TEST(Pipeline, Picture_i_of_a_count_is_the_picture_of_its_own_seed) {
+  GenerateRequest r = small_request();
+  r.count = 2;
+  const auto both = draw(2, r);
+  r.count = 1;
+  r.seed = 2;
+  const auto second = draw(2, r);
+  EXPECT_TRUE(std::equal(second.begin(), second.end(), both.begin() + static_cast<std::ptrdiff_t>(second.size())));
+}
+
+TEST(Pipeline, A_weight_of_one_changes_nothing_and_another_weight_something) {
+  GenerateRequest r = small_request();
+  const auto plain = draw(2, r);
+  r.prompt = "a (red:1.0) apple";
+  EXPECT_EQ(draw(2, r), plain);
+  r.prompt = "a (red:1.5) apple";
+  EXPECT_NE(draw(2, r), plain);
+}
+
+TEST(Pipeline, A_memory_limit_is_kept_or_refused_with_the_figures) {
+  GenerateRequest r = small_request();
+  r.memory_limit = 1000;
+  try {
+    draw(1, r);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::OutOfMemory);
+    EXPECT_NE(std::string(e.what()).find("the limit is"), std::string::npos);
+  }
+}
+
+TEST(Pipeline, Cancel_ends_with_an_error_and_no_picture) {
+  Context context(1);
+  context.progress = [&](const std::string& stage, int64_t done, int64_t) {
+    if (stage == "denoise" && done == 1) context.cancel = true;
+  };
+  int pictures = 0;
+  GenerateCallbacks callbacks;
+  callbacks.on_image = [&](const GeneratedImage&) { ++pictures; };
+  try {
+    generate(context, load_model(tiny().folder()), small_request(), callbacks);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::Cancelled);
+  }
+  EXPECT_EQ(pictures, 0);
+}
+
+TEST(Pipeline, The_parameters_text_is_what_other_tools_read) {
+  Context context(1);
+  GenerateRequest r = small_request();
+  r.negative_prompt = "blurry";
+  r.sampler = "euler";
+  std::string text;
+  GenerateCallbacks callbacks;
+  callbacks.on_image = [&](const GeneratedImage& image) { text = image.parameters; };
+  generate(context, load_model(tiny().folder()), r, callbacks);
+  EXPECT_EQ(text.find("a red apple\nNegative prompt: blurry\nSteps: 3, Sampler: Euler, CFG scale: 7.5, Seed: 1, Size: 24x16, Model: "), 0u) << text;
+}
+
+TEST(Pipeline, A_part_that_is_missing_is_named) {
+  const fs::path folder = fs::path(::testing::TempDir()) / format("nibble-part-{}", ::getpid());
+  fs::copy(tiny().folder(), folder, fs::copy_options::recursive);
+  fs::remove(folder / "unet/diffusion_pytorch_model.safetensors");
+  try {
+    Context context(1);
+    generate(context, load_model(folder), small_request(), {});
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("unet"), std::string::npos) << e.what();
+  }
+  fs::remove_all(folder);
+}
+
+TEST(GuidanceEmbedding, Is_the_sinusoid_of_a_thousand_times_the_scale) {
+  const Tensor e = guidance_embedding(7.5, 8);
+  EXPECT_NEAR(element(e, 0), std::sin(7500.0), 1e-3);  // 7500 in float32 has a spacing of 5e-4
+  EXPECT_NEAR(element(e, 4), std::cos(7500.0), 1e-3);
+}
+
+}  // namespace
+}  // namespace nibble
