@@ -59,6 +59,15 @@ Family family_from_name(const std::string& name) {
   return Family::Unknown;
 }
 
+// The part that a class plays in a pipeline; a folder of one part may have any name.
+std::string part_of_class(const std::string& class_name, const std::string& otherwise) {
+  if (class_name == "UNet2DConditionModel") return "unet";
+  if (class_name == "AutoencoderKL" || class_name == "AutoencoderTiny") return "vae";
+  if (class_name == "CLIPTextModel") return "text_encoder";
+  if (class_name == "CLIPTextModelWithProjection") return "text_encoder_2";
+  return otherwise;
+}
+
 ModelSource from_folder(const fs::path& path, const std::string& variant) {
   const ModelFolder folder = read_model_folder(path, variant);
   ModelSource source;
@@ -66,7 +75,8 @@ ModelSource from_folder(const fs::path& path, const std::string& variant) {
   source.layout = folder.pipeline.empty() ? ModelLayout::SinglePart : ModelLayout::Folder;
   source.missing = folder.missing;
   for (const ModelComponent& c : folder.components)
-    source.parts.push_back({c.name, c.class_name, c.config, c.folder.string(), c.weights.value_or(fs::path())});
+    source.parts.push_back({folder.pipeline.empty() ? part_of_class(c.class_name, c.name) : c.name, c.class_name,
+                            c.config, c.folder.string(), c.weights.value_or(fs::path())});
   if (const ModelPart* unet = source.find("unet"))
     source.family = family_of_unet(unet->config, source.find("text_encoder") != nullptr);
   if (source.family == Family::Unknown)
@@ -121,7 +131,8 @@ ModelSource from_original(const WeightFile& file) {
   source.path = file.path();
   const std::vector<PartPlace> places = find_parts(file);
   source.family = family_of_original(file, places);
-  source.layout = places.size() == 1 && *places[0].prefix == '\0' ? ModelLayout::SinglePart : ModelLayout::Original;
+  const bool alone = places.size() == 1 && *places[0].prefix == '\0';
+  source.layout = places.empty() ? ModelLayout::Unknown : alone ? ModelLayout::SinglePart : ModelLayout::Original;
   int64_t pooled = 0, in_channels = 4;
   for (const PartPlace& place : places)
     if (std::string_view(place.part) == "text_encoder_2")
@@ -181,6 +192,8 @@ const char* to_string(ModelLayout layout) {
       return "original single file";
     case ModelLayout::OneFile:
       return "nibble file";
+    case ModelLayout::Unknown:
+      return "unknown";
     case ModelLayout::SinglePart:
       return "one part";
   }

@@ -13,8 +13,8 @@
 
 namespace nibble::models {
 
-enum class ModelLayout : uint8_t { Folder, Original, OneFile, SinglePart };
-const char* to_string(ModelLayout layout);  // "diffusers folder", "original single file", "nibble file", "one part"
+enum class ModelLayout : uint8_t { Folder, Original, OneFile, SinglePart, Unknown };
+const char* to_string(ModelLayout layout);  // "diffusers folder", "original single file", "nibble file", "one part", "unknown"
 
 struct ModelPart {
   std::string name;        // "unet", "vae", "text_encoder", "text_encoder_2", "scheduler", "tokenizer", "tokenizer_2"

@@ -184,6 +184,7 @@ TEST_F(OpenModel, SaysWhatAnUnknownFileHolds) {
                     {{"double_blocks.0.img_attn.qkv.weight", Tensor::zeros(DType::BF16, {2, 2})}});
   const ModelSource source = open_model(folder_ / "flux.safetensors");
   EXPECT_EQ(source.family, Family::Unknown);
+  EXPECT_EQ(source.layout, ModelLayout::Unknown);
   EXPECT_EQ(source.found, std::vector<std::string>{"a FLUX transformer"});
   EXPECT_THROW(source.get("unet"), Error);
 }
@@ -202,6 +203,18 @@ TEST_F(OpenModel, OlderDiffusersNamesOfVaeAndClip) {
   const NamedTensors clip = named_tensors(open_weights(folder_ / "clip.safetensors"), "", "CLIPTextModel");
   EXPECT_TRUE(clip.has("text_model.embeddings.token_embedding.weight"));
   EXPECT_EQ(clip.tensors().size(), 1u);
+}
+
+TEST_F(OpenModel, AFolderOfOnePartIsThatPartWhateverItsName) {
+  const fs::path folder = folder_ / "my better vae";
+  fs::create_directories(folder);
+  write_file(folder / "config.json", R"({"_class_name": "AutoencoderKL", "latent_channels": 4})");
+  write_safetensors(folder / "diffusion_pytorch_model.safetensors",
+                    {{"decoder.mid_block.attentions.0.query.weight", Tensor::zeros(DType::F32, {2, 2})}});
+  const ModelSource source = open_model(folder);
+  EXPECT_EQ(source.layout, ModelLayout::SinglePart);
+  EXPECT_EQ(source.get("vae").config["latent_channels"], 4);
+  EXPECT_TRUE(source.tensors("vae").has("decoder.mid_block.attentions.0.to_q.weight"));
 }
 
 TEST_F(OpenModel, ReadsTheOneFileLayout) {
