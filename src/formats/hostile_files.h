@@ -36,8 +36,12 @@ inline std::string safetensors(const std::string& header, size_t data_bytes) {
 
 // --- pickles -----------------------------------------------------------------------------------------------------
 
-inline std::string text(std::string_view value) { return "X" + little(value.size(), 4) + std::string(value); }
-inline std::string integer(int64_t value) { return "\x8a\x08" + little(static_cast<uint64_t>(value), 8); }
+inline std::string text(std::string_view value) {
+  return std::string("X").append(little(value.size(), 4)).append(value);
+}
+inline std::string integer(int64_t value) {
+  return std::string("\x8a\x08").append(little(static_cast<uint64_t>(value), 8));
+}
 inline std::string tuple(const std::vector<int64_t>& values) {
   std::string out = "(";
   for (const int64_t value : values) out += integer(value);
