@@ -114,6 +114,7 @@ TEST(Registry, RefusesBadConfigurations) {
       {R"({"trained_betas": ["a"]})", ErrorCode::Corrupt},
       {R"({"sigma_min": -1})", ErrorCode::Corrupt},
       {R"({"solver_order": 9})", ErrorCode::Corrupt},
+      {R"({"disable_corrector": [1e300]})", ErrorCode::Corrupt},
       {R"({"solver_type": "rk45"})", ErrorCode::InvalidArgument},
       {R"({"use_karras_sigmas": true, "use_beta_sigmas": true})", ErrorCode::InvalidArgument},
       {R"({"num_train_timesteps": 1, "rescale_betas_zero_snr": true})", ErrorCode::InvalidArgument},

@@ -133,6 +133,9 @@ TEST(Constrain, ThresholdScalesByTheQuantile) {
   std::vector<float> x{-4, -3, -2, -1, 0, 1, 2, 3, 4};  // |x| sorted: 0 1 1 2 2 3 3 4 4
   dynamic_threshold(x, 0.5, 10);                        // the median, 2
   EXPECT_EQ(x, (std::vector<float>{-1, -1, -1, -0.5, 0, 0.5, 1, 1, 1}));
+  std::vector<float> damaged{std::nanf(""), 3, -1, 2};
+  dynamic_threshold(damaged, 0.5, 2);
+  EXPECT_EQ(damaged[2], -0.5f);
   std::vector<float> small{-0.5, 0.25};
   dynamic_threshold(small, 0.995, 10);  // below 1 nothing changes
   EXPECT_EQ(small, (std::vector<float>{-0.5, 0.25}));

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
@@ -99,7 +100,7 @@ class Reader {
     if (!json_[key].is_array()) wrong(key, "a list of numbers");
     out.clear();
     for (const Json& item : json_[key]) {
-      if (!item.is_number()) wrong(key, "a list of numbers");
+      if (std::is_integral_v<T> ? !item.is_number_integer() : !item.is_number()) wrong(key, "a list of numbers");
       out.push_back(item.get<T>());
     }
   }

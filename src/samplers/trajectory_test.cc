@@ -114,8 +114,8 @@ void check_schedule(Case& c, const Json& item) {
   if (!schedule.sigmas.empty()) {
     const std::span<const float> sigmas = c.values("sigmas");
     ASSERT_EQ(schedule.sigmas.size(), sigmas.size());
-    // The rescale to zero terminal SNR subtracts the last root of alpha: at the levels used here, that makes the units of
-    // a root at most 8 times larger.
+    // The rescale to zero terminal SNR subtracts the last root of alpha: at the levels used here, that makes the units
+    // of a root at most 8 times larger.
     const float units = item["config"].value("rescale_betas_zero_snr", false) ? 32 : 4;
     for (size_t i = 0; i < sigmas.size(); ++i) {
       EXPECT_NEAR(schedule.sigmas[i], sigmas[i], units * kEps * sigmas[i]) << i;
