@@ -42,9 +42,10 @@ def listed_files(root):
 
 
 def blank_out(text):
-    """The text with comments, strings and characters replaced by spaces; lines stay."""
+    """The text with comments, strings, characters and preprocessor lines replaced by spaces; lines stay."""
     pattern = r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\''
-    return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
+    pattern += r"|^[ \t]*#(?:\\\n|[^\n])*"
+    return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S | re.M)
 
 
 def long_functions(text):

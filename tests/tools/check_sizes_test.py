@@ -30,13 +30,13 @@ class CheckSizes(unittest.TestCase):
     def test_long_functions_warn(self):
         body = "  f();\n" * 60
         text = (
-            'namespace a {\nclass B {\n  int c = 0;\n  void d() const {\n' + body + "  }\n};\n"
+            '#if defined(X)\n#define Y(a) \\\n  b\n#endif\nnamespace a {\nclass B {\n  int c = 0;\n  void d() const {\n' + body + "  }\n};\n"
             'void e(const char* brace = "{") {\n  if (x) {\n' + body + "  }\n}\n"
             "int table[] = {\n" + "  1,\n" * 70 + "};\nvoid g() {\n" + body[:70] + "}\n}  // namespace {\n"
         )
         warnings, offences = self.check({"a.cc": text})
         self.assertEqual(offences, [])
-        self.assertEqual([w.split(":")[1] for w in warnings], ["4", "67"], warnings)
+        self.assertEqual([w.split(":")[1] for w in warnings], ["8", "71"], warnings)
 
     def test_large_files_are_refused_but_the_built_in_weights(self):
         large = b"\0" * ((5 << 20) + 1)
