@@ -11,7 +11,6 @@ namespace {
 struct Options : RequestOptions {
   std::string device;
   int64_t size = 0;
-  bool text_to_image = true;
 };
 
 void run(const Options& o, const Common& common) {

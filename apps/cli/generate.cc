@@ -109,8 +109,8 @@ void add_generate(CLI::App& app, const Common& common, std::function<void()>& ru
       ->check(CLI::IsMember({"a1111", "plain"}));
   c->add_option("--init", o->init, "Start from this picture (PNG, JPEG, WebP): image-to-image");
   c->add_option("--strength", r.strength, "How much of --init to change, 0 to 1 [0.8]")->check(CLI::Range(0.0, 1.0));
-  c->add_option("--preview", o->preview, "Write the expected picture to this PNG while drawing");
-  c->add_option("--preview-every", r.preview_every, "Steps between previews [1]");
+  CLI::Option* preview = c->add_option("--preview", o->preview, "Write the expected picture to this PNG while drawing");
+  c->add_option("--preview-every", r.preview_every, "Steps between previews [1]")->needs(preview)->check(CLI::Range(1, 1000));
   c->footer(sampler_list());
   c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
 }

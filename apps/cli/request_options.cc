@@ -22,7 +22,7 @@ void add_request_options(CLI::App& c, RequestOptions& o) {
   c.add_option("--precision", o.precision, "Arithmetic between layers: f32, bf16 [f32]")->check(CLI::IsMember({"f32", "bf16"}));
   c.add_option("--guidance-mode", o.guidance_mode, "batched (faster), sequential (less memory), auto; the same picture")
       ->check(CLI::IsMember({"auto", "batched", "sequential"}));
-  c.add_option("--memory", o.memory, "Limit for weights and buffers, e.g. 3GB; refused before starting where it cannot be kept");
+  c.add_option("--memory", o.memory, "Limit for weights and buffers, e.g. 3GB; refused with the figures where a stage cannot keep it");
 }
 
 GenerateRequest finished_request(const RequestOptions& o) {

@@ -7,14 +7,11 @@
 #include "kernels/softmax/softmax.h"
 #include "ops/basic.h"
 #include "ops/linear.h"
+#include "ops/memory.h"
 #include "ops/parallel.h"
 
 namespace nibble::ops {
 namespace {
-
-std::byte* element_at(const TensorRef& ref, int64_t i) {
-  return ref.as<std::byte>() + static_cast<size_t>(i) * bytes_of(ref.type.dtype);
-}
 
 class Softmax : public Op {
  public:
@@ -107,7 +104,7 @@ class Attention : public Op {
 
  private:
   static size_t share(CpuMask cpu, DType dtype, int64_t lk, int64_t d) {
-    return (kernels::select_attention(cpu, dtype).scratch_bytes(lk, d) + 63) / 64 * 64;
+    return aligned(kernels::select_attention(cpu, dtype).scratch_bytes(lk, d));
   }
 
   static void set_bias(const TensorRef& bias, int64_t image, kernels::AttentionArgs& args) {

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "kernels/eltwise/eltwise.h"
 #include "ops/basic.h"
+#include "ops/memory.h"
 #include "ops/parallel.h"
 
 namespace nibble::ops {
@@ -11,10 +12,6 @@ namespace {
 
 using kernels::BinaryOp;
 using kernels::UnaryOp;
-
-std::byte* element_at(const TensorRef& ref, int64_t i) {
-  return ref.as<std::byte>() + static_cast<size_t>(i) * bytes_of(ref.type.dtype);
-}
 
 const kernels::EltwiseKernel& kernel_of(const RunArgs& args) {
   return kernels::select_eltwise(args.context.cpu, args.out.type.dtype);

@@ -1,14 +1,8 @@
 #include "ops/gemm_run.h"
 
-#include <algorithm>
+#include "ops/memory.h"
 
 namespace nibble::ops {
-namespace {
-
-size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-}  // namespace
-
 size_t gemm_scratch(const Context& context, DType dtype, int64_t taps, int64_t k) {
   const kernels::GemmKernel& kernel = kernels::select_gemm(context.cpu, dtype);
   return aligned(kernels::gemm_scratch_bytes(kernel, taps, k)) * static_cast<size_t>(context.threads.size());

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "ops/basic.h"
 #include "ops/gemm_run.h"
+#include "ops/memory.h"
 
 namespace nibble::ops {
 namespace {
@@ -40,21 +41,18 @@ class MatMul : public Op {
     const int64_t k = a[-1], n = args.out.type.shape[-1];
     const int64_t batch = b.rank() == 2 ? 1 : b.count(0, b.rank() - 2);
     const int64_t m = k == 0 ? 0 : a.count() / k / batch;
-    const auto part = [](const TensorRef& ref, int64_t elements) {
-      return ref.as<std::byte>() + static_cast<size_t>(elements) * bytes_of(ref.type.dtype);
-    };
     for (int64_t i = 0; i < batch; ++i) {
       kernels::GemmProblem p{};
       p.m = m, p.n = n, p.k = k, p.taps = 1;
-      p.a = part(args.in[0], i * m * k);
+      p.a = element_at(args.in[0], i * m * k);
       p.a_stride = k;
-      p.weight = {part(args.in[1], i * n * k), weight_dtype, transposed_ ? 1 : k, 0, transposed_ ? n : 1};
+      p.weight = {element_at(args.in[1], i * n * k), weight_dtype, transposed_ ? 1 : k, 0, transposed_ ? n : 1};
       if (bias_) p.bias = args.in[2].as<float>();
       if (residual_) {
-        p.residual = part(args.in[static_cast<size_t>(residual_index())], i * m * n);
+        p.residual = element_at(args.in[static_cast<size_t>(residual_index())], i * m * n);
         p.residual_stride = n;
       }
-      p.c = part(args.out, i * m * n);
+      p.c = element_at(args.out, i * m * n);
       p.c_stride = n;
       run_gemm_threaded(args.context, dtype, p, args.scratch);
     }

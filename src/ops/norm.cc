@@ -3,16 +3,11 @@
 #include "base/check.h"
 #include "kernels/norm/norm.h"
 #include "ops/basic.h"
+#include "ops/memory.h"
 #include "ops/parallel.h"
 
 namespace nibble::ops {
 namespace {
-
-std::byte* element_at(const TensorRef& ref, int64_t i) {
-  return ref.as<std::byte>() + static_cast<size_t>(i) * bytes_of(ref.type.dtype);
-}
-
-size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // y = x̂ · gamma + beta over the last axis, from x̂; shared by the gradients.
 Value centre_last(Value x) {

@@ -51,7 +51,7 @@ HiddenChoice choose_hidden(const LoadedModel& model, int64_t clip_skip) {
 }
 
 Encoded run_encoder(Context& context, const LoadedModel& model, size_t index, const std::vector<Prompt>& prompts,
-                    const GenerateRequest& request, size_t* peak_bytes) {
+                    const GenerateRequest& request) {
   const TextEncoderPart& part = model.text_encoders[index];
   const models::NamedTensors tensors = model.source.tensors(part.part);
   const models::ClipTextModel clip(Scope(models::weight_source(tensors, part.part), nullptr), part.config);
@@ -71,7 +71,7 @@ Encoded run_encoder(Context& context, const LoadedModel& model, size_t index, co
     outputs.push_back(clip(ids, ends, habit.skip, habit.final_norm, request.precision).hidden);
   }
   Plan plan(context, graph, outputs);
-  *peak_bytes = std::max(*peak_bytes, tensors.bytes() + plan.arena_bytes());
+  check_memory(request, "text encoding", tensors.bytes() + plan.arena_bytes());
 
   Tensor id_values = Tensor::zeros(DType::I32, {rows * chunks, tokens}), end_values = Tensor::zeros(DType::I32, {rows * chunks});
   copy_ids(prompts, part.config.eos_token, id_values, end_values);
@@ -122,8 +122,14 @@ void zero_row(Tensor& t, int64_t row) {
 
 }  // namespace
 
-Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided,
-                            size_t* peak_bytes) {
+void check_memory(const GenerateRequest& request, const char* stage, size_t bytes) {
+  if (request.memory_limit == 0 || bytes <= request.memory_limit) return;
+  fail(ErrorCode::OutOfMemory,
+       "memory: {} needs {:.1f} MB, the limit is {:.1f} MB; choose a smaller size, --precision bf16 or a tiny autoencoder (--vae)",
+       stage, static_cast<double>(bytes) / 1e6, static_cast<double>(request.memory_limit) / 1e6);
+}
+
+Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided) {
   Conditioning result;
   for (size_t i = 0; i < model.text_encoders.size(); ++i) {
     context.report("text", static_cast<int64_t>(i), static_cast<int64_t>(model.text_encoders.size()));
@@ -135,7 +141,7 @@ Conditioning encode_prompts(Context& context, const LoadedModel& model, const Ge
     for (const Prompt& prompt : prompts) chunks = std::max(chunks, prompt.chunks.size());
     for (Prompt& prompt : prompts) pad_chunks(prompt, chunks, tokenizer);
     if (result.cut.empty()) result.cut = prompts.back().cut;
-    const Encoded encoded = run_encoder(context, model, i, prompts, request, peak_bytes);
+    const Encoded encoded = run_encoder(context, model, i, prompts, request);
     result.text = concat_last(result.text, encoded.hidden);
     if (model.sdxl) result.pooled = encoded.pooled;  // the last encoder's counts
   }

@@ -14,9 +14,11 @@ struct Conditioning {
   std::string cut;  // what plain syntax had to cut from the prompt
 };
 
-// Loads tokenizers and text encoders, runs them, releases them. `peak_bytes` gets weights plus arena of the largest encoder.
-Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided,
-                            size_t* peak_bytes);
+// Loads tokenizers and text encoders, runs them, releases them.
+Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided);
+
+// Throws Error{OutOfMemory} with both figures and the remedies when `stage` needs more than the request's limit.
+void check_memory(const GenerateRequest& request, const char* stage, size_t bytes);
 
 // f32 [rows, 6] = original height, width, crop top, left, target height, width; the refiner's [rows, 5] ends with its score.
 Tensor size_conditioning(const LoadedModel& model, int64_t width, int64_t height, bool guided);

@@ -36,6 +36,8 @@ struct FullSizeCase {
   bool single_file;
 };
 
+void PrintTo(const FullSizeCase& c, std::ostream* out) { *out << c.model << (c.single_file ? " file" : " folder"); }
+
 class FullSize : public ::testing::TestWithParam<FullSizeCase> {
  protected:
   void SetUp() override {

@@ -95,14 +95,14 @@ void DecodeStage::release() {
   tensors_.drop_pages();
 }
 
-std::vector<float> encode_picture(Context& context, const LoadedModel& model, const Tensor& picture, DType precision,
-                                  const std::function<void(std::span<float>)>& noise, size_t* peak_bytes) {
+std::vector<float> encode_picture(Context& context, const LoadedModel& model, const Tensor& picture, const GenerateRequest& request,
+                                  const std::function<void(std::span<float>)>& noise) {
   const models::NamedTensors tensors = model.vae_from().tensors("vae");
   const auto vae = models::make_vae(Scope(models::weight_source(tensors, "vae"), nullptr), model.vae, models::VaeParts::Encoder);
   Graph graph;
-  const Value input = graph.input("picture", {precision, picture.shape()}, Rate::Step);
+  const Value input = graph.input("picture", {request.precision, picture.shape()}, Rate::Step);
   Plan plan(context, graph, {vae->encode(input, true)});
-  *peak_bytes = std::max(*peak_bytes, tensors.bytes() + plan.arena_bytes());
+  check_memory(request, "encoding the picture", tensors.bytes() + plan.arena_bytes());
   plan.bind(input, picture);
   plan.run();
   const Tensor moments = plan.output_copy(0);

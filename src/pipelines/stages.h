@@ -73,8 +73,8 @@ class DecodeStage {
 };
 
 // The latent of a picture f32 [1, H, W, 3], drawn from the encoder's distribution with `noise` (AutoencoderKL; one standard
-// normal number per latent element), in the denoiser's units, [channels, h, w]. `peak_bytes` as in encode_prompts.
-std::vector<float> encode_picture(Context& context, const LoadedModel& model, const Tensor& picture, DType precision,
-                                  const std::function<void(std::span<float>)>& noise, size_t* peak_bytes);
+// normal number per latent element), in the denoiser's units, [channels, h, w].
+std::vector<float> encode_picture(Context& context, const LoadedModel& model, const Tensor& picture, const GenerateRequest& request,
+                                  const std::function<void(std::span<float>)>& noise);
 
 }  // namespace nibble

@@ -28,8 +28,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-double megabytes(size_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 // Everything one call of generate() shares between its pictures.
 class Run {
  public:
@@ -41,9 +39,8 @@ class Run {
         latent_{model.vae.latent_channels, resolved_.height / model.vae.factor, resolved_.width / model.vae.factor} {}
 
   void all(const GenerateCallbacks& callbacks) {
-    size_t peak = 0;
     Stopwatch watch;
-    conditioning_ = encode_prompts(context_, model_, request_, resolved_.guided, &peak);
+    conditioning_ = encode_prompts(context_, model_, request_, resolved_.guided);
     seconds_.text = watch.lap();
     if (!conditioning_.cut.empty())
       context_.say(LogLevel::Warning, format("prompt: cut at the model's limit; left out: \"{}\"", conditioning_.cut));
@@ -72,16 +69,16 @@ class Run {
     plan(two ? 2 : 1);
     if (request_.memory_limit == 0) return;
     if (two && request_.guidance_mode == GuidanceMode::Auto && need() > request_.memory_limit) plan(1);
-    const size_t decode = decode_need();
-    if (need() > request_.memory_limit || decode > request_.memory_limit)
-      fail(ErrorCode::OutOfMemory,
-           "memory: denoising needs {:.0f} MB and decoding {:.0f} MB, the limit is {:.0f} MB; choose a smaller size, --precision bf16 "
-           "or a tiny autoencoder (--vae)",
-           megabytes(need()), megabytes(decode), megabytes(request_.memory_limit));
+    check_memory(request_, "denoising", need());
+    check_memory(request_, "decoding", decode_need());
   }
 
-  size_t need() const { return denoiser_->weight_bytes() + denoiser_->arena_bytes(); }
-  size_t decode_need() {
+  // A preview decodes beside the denoiser.
+  size_t need() const {
+    const size_t beside = request_.preview_every > 0 ? decode_need() : 0;
+    return denoiser_->weight_bytes() + denoiser_->arena_bytes() + beside;
+  }
+  size_t decode_need() const {
     const DecodeStage stage(context_, model_, latent_, request_.precision);
     return stage.weight_bytes() + stage.arena_bytes();
   }
@@ -128,10 +125,9 @@ class Run {
     const Tensor picture =
         image_to_tensor(fits ? init : resize(init, resolved_.width, resolved_.height, ResizeFilter::Lanczos));
     Stopwatch watch;
-    size_t peak = 0;
     context_.report("encode", 0, 1);
-    const std::vector<float> original = encode_picture(context_, model_, picture, request_.precision,
-                                                       [&](std::span<float> out) { generator.randn(out); }, &peak);
+    const std::vector<float> original =
+        encode_picture(context_, model_, picture, request_, [&](std::span<float> out) { generator.randn(out); });
     context_.report("encode", 1, 1);
     seconds_.encode += watch.lap();
     generator.randn(sample);
