@@ -157,7 +157,10 @@ void Plan::run_node(int position) {
   std::byte* scratch = scratch_offsets_[at(position)] == kNoBuffer
                            ? nullptr
                            : static_cast<std::byte*>(arena_.get()) + scratch_offsets_[at(position)];
-  node.op->run({context_, inputs, ref(position), scratch});
+  const TensorRef out = ref(position);
+  const std::string& name = graph_.node(node.id).name;
+  if (reading && !name.empty()) reading({name, *node.op, inputs, out.type});
+  node.op->run({context_, inputs, out, scratch});
 }
 
 void Plan::run() {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,15 @@ class Plan {
 
   // Called after each observed node with its name and value, since the arena reuses buffers.
   std::function<void(const std::string& name, const TensorRef& value)> observer;
+
+  // Called before each named op runs, with what it is about to read. Ask for a plan without fusions to see every layer.
+  struct Reading {
+    const std::string& name;  // the label: a module path
+    const Op& op;
+    std::span<const TensorRef> in;
+    const TensorType& out;
+  };
+  std::function<void(const Reading&)> reading;
 
   // Seconds per op name of the last run, filled when `timing` is set before it.
   bool timing = false;

@@ -20,7 +20,7 @@ void to_channels_first(std::span<const float> hwc, const LatentShape& s, std::sp
 }
 
 DenoiseStage::DenoiseStage(Context& context, const LoadedModel& model, const LatentShape& latent, int64_t text_tokens,
-                           int64_t batch, DType precision)
+                           int64_t batch, DType precision, PlanOptions options)
     : context_(context), model_(model), latent_(latent), batch_(batch), tensors_(model.source.tensors("unet")) {
   ParameterList parameters;
   unet_ = std::make_unique<models::UNet2DConditionModel>(Scope(models::weight_source(tensors_, "unet"), &parameters), model.unet);
@@ -37,7 +37,7 @@ DenoiseStage::DenoiseStage(Context& context, const LoadedModel& model, const Lat
   }
   if (config.time_cond_width > 0)
     inputs_.guidance_embedding = graph_.input("guidance", {precision, {batch, config.time_cond_width}}, Rate::Prompt);
-  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{(*unet_)(inputs_)});
+  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{(*unet_)(inputs_)}, std::move(options));
   sample_ = Tensor::zeros(DType::F32, {batch, latent.height, latent.width, latent.channels});
   steps_ = Tensor::zeros(DType::F32, {batch});
 }
@@ -73,13 +73,14 @@ void DenoiseStage::release() {
   tensors_.drop_pages();
 }
 
-DecodeStage::DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision)
+DecodeStage::DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision,
+                         PlanOptions options)
     : latent_(latent), tensors_(model.vae_from().tensors("vae")) {
   ParameterList parameters;
   vae_ = models::make_vae(Scope(models::weight_source(tensors_, "vae"), &parameters), model.vae, models::VaeParts::Decoder);
   weights_ = parameters.bytes();
   input_ = graph_.input("latent", {precision, {1, latent.height, latent.width, latent.channels}}, Rate::Step);
-  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{vae_->decode(input_)});
+  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{vae_->decode(input_)}, std::move(options));
 }
 
 Tensor DecodeStage::run(std::span<const float> latent) {

@@ -27,7 +27,7 @@ class DenoiseStage {
  public:
   // `batch` rows per run: 2 for batched guidance, else 1. Nothing is allocated before the first run.
   DenoiseStage(Context& context, const LoadedModel& model, const LatentShape& latent, int64_t text_tokens, int64_t batch,
-               DType precision);
+               DType precision, PlanOptions options = {});
 
   size_t weight_bytes() const { return weights_; }
   size_t arena_bytes() const { return plan_->arena_bytes(); }
@@ -55,7 +55,7 @@ class DenoiseStage {
 
 class DecodeStage {
  public:
-  DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision);
+  DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision, PlanOptions options = {});
   size_t weight_bytes() const { return weights_; }
   size_t arena_bytes() const { return plan_->arena_bytes(); }
   Plan& plan() { return *plan_; }

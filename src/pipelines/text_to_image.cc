@@ -52,6 +52,7 @@ class Run {
     for (int i = 0; i < request_.count; ++i) latents.push_back(denoise(i, callbacks));
     denoiser_->release();
     denoiser_.reset();
+    if (!callbacks.on_image) return;
     decoder();
     for (int i = 0; i < request_.count; ++i) finish(i, latents[static_cast<size_t>(i)], callbacks);
   }
@@ -148,7 +149,9 @@ class Run {
     for (int i = first; i < sampler->calls(); ++i) {
       context_.report("denoise", index * calls + i - first, request_.count * calls);
       sampler->scale_model_input(i, sample, input);
-      predict(input, sampler->timesteps()[static_cast<size_t>(i)], output);
+      const float timestep = sampler->timesteps()[static_cast<size_t>(i)];
+      if (callbacks.on_input) callbacks.on_input(index, i - first, input, timestep);
+      predict(input, timestep, output);
       if (request_.preview_every > 0 && callbacks.on_preview && (i - first + 1) % request_.preview_every == 0) {
         sampler->predict_original(i, output, sample, input);
         callbacks.on_preview(tensor_to_image(decoder().run(input)), i - first + 1, calls);
@@ -175,7 +178,7 @@ class Run {
     out.record["seconds"] = {{"text", seconds_.text},       {"load", seconds_.load},     {"encode", seconds_.encode},
                              {"denoise", seconds_.denoise}, {"decode", seconds_.decode}};
     out.record["threads"] = context_.threads.size();
-    if (callbacks.on_image) callbacks.on_image(out);
+    callbacks.on_image(out);
   }
 
   Context& context_;

@@ -36,8 +36,10 @@ struct ResolvedRequest {
 ResolvedRequest resolve(const LoadedModel& model, const GenerateRequest& request);
 
 struct GenerateCallbacks {
-  std::function<void(const GeneratedImage&)> on_image;                         // each finished picture
+  std::function<void(const GeneratedImage&)> on_image;                         // each finished picture; empty: no decoding
   std::function<void(const Image&, int step, int steps)> on_preview;           // when preview_every is set
+  // What the denoiser is asked at each model call of each picture: its input [channels, h, w] and the time.
+  std::function<void(int picture, int call, std::span<const float> input, float timestep)> on_input;
   // The latent [channels, h, w] after each model call of each picture.
   std::function<void(int picture, int call, std::span<const float> latent)> on_step;
 };
