@@ -158,8 +158,11 @@ void Plan::run_node(int position) {
                            ? nullptr
                            : static_cast<std::byte*>(arena_.get()) + scratch_offsets_[at(position)];
   const TensorRef out = ref(position);
-  const std::string& name = graph_.node(node.id).name;
-  if (reading && !name.empty()) reading({name, *node.op, inputs, out.type});
+  if (reading) {
+    const auto is_constant = [&](int input) { return !graph_.node(nodes_[at(input)].id).constant.empty(); };
+    const auto found = std::find_if(node.inputs.begin(), node.inputs.end(), is_constant);
+    if (found != node.inputs.end()) reading({graph_.node(nodes_[at(*found)].id).name, *node.op, inputs, out.type});
+  }
   node.op->run({context_, inputs, out, scratch});
 }
 

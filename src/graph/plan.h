@@ -44,9 +44,9 @@ class Plan {
   // Called after each observed node with its name and value, since the arena reuses buffers.
   std::function<void(const std::string& name, const TensorRef& value)> observer;
 
-  // Called before each named op runs, with what it is about to read. Ask for a plan without fusions to see every layer.
+  // Called before each op with parameters runs, with what it is about to read. Ask for a plan without fusions to see every layer.
   struct Reading {
-    const std::string& name;  // the label: a module path
+    const std::string& parameter;  // the name of the first constant it reads: "conv_in.weight"
     const Op& op;
     std::span<const TensorRef> in;
     const TensorType& out;

@@ -1,0 +1,95 @@
+#include "tasks/quantize/calibration.h"
+
+#include <algorithm>
+#include <random>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "formats/safetensors_writer.h"
+#include "pipelines/stages.h"
+#include "pipelines/text_to_image.h"
+
+namespace nibble {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path numbered(const fs::path& folder, int number) { return folder / fmt::format("{:04}.safetensors", number); }
+
+int trajectory_count(const LoadedModel& model, const QuantizeRequest& request) {
+  return request.trajectories > 0 ? request.trajectories : model.sdxl ? 4 : 8;
+}
+
+GenerateRequest trajectory_request(const LoadedModel& model, const QuantizeRequest& request, const std::string& prompt,
+                                   int index) {
+  GenerateRequest g;
+  g.prompt = prompt;
+  g.syntax = PromptSyntax::Plain;
+  g.width = request.width, g.height = request.height;
+  g.steps = std::min(request.steps, model.defaults.steps < 10 ? model.defaults.steps : request.steps);
+  g.seed = static_cast<int64_t>(request.seed) + index;
+  g.guidance_mode = GuidanceMode::Sequential;
+  g.memory_limit = request.memory_limit;
+  return g;
+}
+
+// A pick as a file: the denoiser's input, its time and its prompt.
+void write_pick(const fs::path& file, std::vector<float> input, const LatentShape& shape, float timestep,
+                const Conditioning& conditioning, int64_t row) {
+  std::vector<std::pair<std::string, Tensor>> tensors{
+      {"input", Tensor::from(input, {shape.channels, shape.height, shape.width})},
+      {"timestep", Tensor::from(std::vector<float>{timestep}, {1})},
+      {"text", conditioning.text.rows(row, row + 1)}};
+  if (!conditioning.pooled.empty()) tensors.emplace_back("pooled", conditioning.pooled.rows(row, row + 1));
+  write_safetensors(file, tensors);
+}
+
+LatentShape latent_shape(const LoadedModel& model, const ResolvedRequest& resolved) {
+  return {model.vae.latent_channels, resolved.height / model.vae.factor, resolved.width / model.vae.factor};
+}
+
+}  // namespace
+
+std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed) {
+  const int branches = guided ? 2 : 1, total = prompts * calls * branches;
+  std::vector<int> order(static_cast<size_t>(total));
+  for (int i = 0; i < total; ++i) order[static_cast<size_t>(i)] = i;
+  std::mt19937_64 random(seed);
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  order.resize(static_cast<size_t>(std::min(count, total)));
+  std::sort(order.begin(), order.end());
+  std::vector<CalibrationPick> picks;
+  for (const int i : order) picks.push_back({i / (calls * branches), i / branches % calls, i % branches == branches - 1});
+  return picks;
+}
+
+void sample_calibration_inputs(Context& context, const LoadedModel& sampled, const std::vector<std::string>& prompts,
+                               const QuantizeRequest& request, const fs::path& work) {
+  const int trajectories = trajectory_count(sampled, request);
+  const GenerateRequest first = trajectory_request(sampled, request, prompts[0], 0);
+  const ResolvedRequest resolved = resolve(sampled, first);
+  const LatentShape shape = latent_shape(sampled, resolved);
+  const auto picks = pick_calls(trajectories, resolved.steps, resolved.guided, request.count, request.seed);
+  fs::create_directories(work / "inputs");
+  fs::create_directories(work / "latents");
+  for (int t = 0; t < trajectories; ++t) {
+    context.report("sample", t, trajectories);
+    const fs::path end = numbered(work / "latents", t);  // written last: its presence says that the trajectory is done
+    if (fs::exists(end)) continue;
+    const GenerateRequest g = trajectory_request(sampled, request, prompts[static_cast<size_t>(t) % prompts.size()], t);
+    const Conditioning conditioning = encode_prompts(context, sampled, g, resolved.guided);
+    std::vector<float> latent;
+    GenerateCallbacks callbacks;
+    callbacks.on_input = [&](int, int call, std::span<const float> input, float timestep) {
+      for (size_t i = 0; i < picks.size(); ++i)
+        if (picks[i].prompt == t && picks[i].call == call)
+          write_pick(numbered(work / "inputs", static_cast<int>(i)), {input.begin(), input.end()}, shape, timestep, conditioning,
+                     resolved.guided && picks[i].guided_branch ? 1 : 0);
+    };
+    callbacks.on_step = [&](int, int, std::span<const float> sample) { latent.assign(sample.begin(), sample.end()); };
+    generate(context, sampled, g, callbacks);
+    write_safetensors(end, {{"latent", Tensor::from(latent, {shape.channels, shape.height, shape.width})}});
+  }
+  context.report("sample", trajectories, trajectories);
+}
+
+}  // namespace nibble

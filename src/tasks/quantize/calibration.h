@@ -1,0 +1,57 @@
+// What a model sees while it draws: denoiser inputs picked from whole trajectories, and what each layer reads for them.
+// Everything is written to a work folder as it is made; a second call does only what is missing.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/context.h"
+#include "formats/weight_file.h"
+#include "pipelines/loaded_model.h"
+#include "tasks/quantize/layers.h"
+#include "tensor/tensor.h"
+
+namespace nibble {
+
+// One model call: which trajectory (prompt), which of its calls, and whether the prompt's branch or the empty one's.
+struct CalibrationPick {
+  int prompt, call;
+  bool guided_branch;  // false: the negative prompt
+};
+
+// `count` different picks from `prompts` trajectories of `calls` calls, in order; the same for the same seed.
+std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed);
+
+// Prompts for calibration: the lines of a file (plain text, or a YAML list), or the project's own for this model.
+// Throws Error{NotFound, Corrupt}.
+std::vector<std::string> calibration_prompts(const LoadedModel& model, const std::filesystem::path& file);
+
+// Runs the trajectories with `sampled` (the model itself or a quickly quantized copy of it); afterwards
+// `work`/inputs/NNN.safetensors holds each picked denoiser input and `work`/latents/NNN.safetensors each end.
+void sample_calibration_inputs(Context& context, const LoadedModel& sampled, const std::vector<std::string>& prompts,
+                               const QuantizeRequest& request, const std::filesystem::path& work);
+
+// What one layer read over all picks.
+struct LayerReadings {
+  Tensor rows;         // bf16 [m, taps, k]: tokens, or pixels with the neighbours that the taps read
+  Tensor image;        // i32 [m]: the reading each row is from
+  Tensor channel_max;  // f32 [readings, k]: the largest magnitude of each input channel in a reading
+};
+
+// Runs the float model over the picked inputs (denoiser) and end latents (decoder) and writes `work`/readings/….
+void observe_layers(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
+                    const QuantizeRequest& request, const std::filesystem::path& work);
+
+// The files that observe_layers() wrote, opened once.
+class Readings {
+ public:
+  explicit Readings(const std::filesystem::path& work);
+  LayerReadings of(const PlannedLayer& layer) const;  // empty tensors for a layer that was never run
+
+ private:
+  std::map<std::string, std::vector<WeightFile>> files_;  // by part
+};
+
+}  // namespace nibble

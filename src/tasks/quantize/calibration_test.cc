@@ -1,0 +1,103 @@
+#include "tasks/quantize/calibration.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <unistd.h>
+
+#include <set>
+
+#include "base/error.h"
+
+namespace nibble {
+namespace {
+
+namespace fs = std::filesystem;
+
+class WorkFolder {
+ public:
+  WorkFolder() : path(fs::temp_directory_path() / ("nibble_calibration_" + std::to_string(getpid()))) { fs::remove_all(path); }
+  ~WorkFolder() { fs::remove_all(path); }
+  const fs::path path;
+};
+
+QuantizeRequest small_request() {
+  QuantizeRequest r;
+  r.trajectories = 2, r.steps = 3, r.count = 4, r.rows = 32;
+  return r;
+}
+
+TEST(Calibration, Picks_are_different_ordered_and_of_both_branches) {
+  const auto picks = pick_calls(8, 20, true, 32, 0);
+  ASSERT_EQ(picks.size(), 32u);
+  std::set<std::tuple<int, int, bool>> unique;
+  int guided = 0;
+  for (const CalibrationPick& p : picks) {
+    EXPECT_TRUE(p.prompt >= 0 && p.prompt < 8 && p.call >= 0 && p.call < 20);
+    unique.insert({p.prompt, p.call, p.guided_branch});
+    guided += p.guided_branch;
+  }
+  EXPECT_EQ(unique.size(), 32u);
+  EXPECT_GT(guided, 4);
+  EXPECT_LT(guided, 28);
+  EXPECT_EQ(pick_calls(1, 1, true, 32, 0).size(), 2u);
+}
+
+TEST(Calibration, Rules_change_the_choice_and_must_match_something) {
+  const LoadedModel model = load_model("emoji");
+  QuantizeRequest r;
+  const auto usual = plan_layers(model.source, r);
+  r.rules = {{"unet.*", "keep"}, {"unet.mid_block*", "w8a8"}};
+  for (const PlannedLayer& layer : plan_layers(model.source, r)) {
+    if (layer.part != "unet") continue;
+    EXPECT_TRUE(layer.path.starts_with("mid_block")) << layer.path;
+    EXPECT_EQ(layer.shape.kind, WeightKind::Int8);
+  }
+  EXPECT_GT(usual.size(), 60u);
+  r.rules = {{"unet.nothing*", "w8a8"}};
+  EXPECT_THROW(plan_layers(model.source, r), Error);
+  r.rules = {{"unet.*", "w3a9"}};
+  EXPECT_THROW(plan_layers(model.source, r), Error);
+}
+
+TEST(Calibration, Every_planned_layer_of_the_built_in_model_is_read) {
+  const WorkFolder work;
+  Context context(2);
+  const LoadedModel model = load_model("emoji");
+  const QuantizeRequest request = small_request();
+  const auto layers = plan_layers(model.source, request);
+  sample_calibration_inputs(context, model, calibration_prompts(model, {}), request, work.path);
+  observe_layers(context, model, layers, request, work.path);
+  const Readings readings(work.path);
+  for (const PlannedLayer& layer : layers) {
+    if (layer.part.starts_with("text_encoder")) continue;
+    const LayerReadings r = readings.of(layer);
+    ASSERT_FALSE(r.rows.empty()) << layer.name();
+    EXPECT_EQ(r.rows.dim(1), layer.shape.taps) << layer.name();
+    EXPECT_EQ(r.rows.dim(2), layer.shape.k) << layer.name();
+    EXPECT_LE(r.rows.dim(0), 2 * request.rows) << layer.name();
+    const auto image = r.image.values<int32_t>();
+    const auto maxima = r.channel_max.values<float>();
+    const int64_t k = layer.shape.k, row = layer.shape.taps * k;
+    for (int64_t i = 0; i < r.rows.count(); ++i) {
+      const float bound = maxima[static_cast<size_t>(image[static_cast<size_t>(i / row)] * k + i % k)];
+      ASSERT_LE(std::abs(element(r.rows, i)), bound * 1.004f) << layer.name();  // rows are rounded to bf16
+    }
+  }
+}
+
+TEST(Calibration, A_second_run_finds_everything_done) {
+  const WorkFolder work;
+  Context context(2);
+  const LoadedModel model = load_model("emoji");
+  const auto prompts = calibration_prompts(model, {});
+  sample_calibration_inputs(context, model, prompts, small_request(), work.path);
+  const auto before = fs::last_write_time(work.path / "inputs" / "0000.safetensors");
+  fs::remove(work.path / "latents" / "0001.safetensors");
+  sample_calibration_inputs(context, model, prompts, small_request(), work.path);
+  EXPECT_EQ(fs::last_write_time(work.path / "inputs" / "0000.safetensors"), before);
+  EXPECT_TRUE(fs::exists(work.path / "latents" / "0001.safetensors"));
+}
+
+}  // namespace
+}  // namespace nibble

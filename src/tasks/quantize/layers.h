@@ -1,0 +1,28 @@
+// Which layers of a model are quantized, and how: the built-in choice by name, changed by the request's rules.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/names/model_source.h"
+#include "tasks/quantize/request.h"
+
+namespace nibble {
+
+struct PlannedLayer {
+  std::string part, path;  // "unet", "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+  QuantShape shape;
+  int64_t kernel_h = 1, kernel_w = 1;
+  ActivationKind activation = ActivationKind::Int8;
+  bool low_rank = false;      // may carry a branch
+  bool after_silu = false;    // its input is bounded below by SiLU's minimum
+  std::string input_group;    // layers with the same non-empty name read the same input
+
+  std::string name() const { return part + "." + path; }
+};
+
+// In the order of the parts and of their tensors' names. Layers that stay as they are do not appear.
+// Throws Error{InvalidArgument} for a rule that matches nothing.
+std::vector<PlannedLayer> plan_layers(const models::ModelSource& source, const QuantizeRequest& request);
+
+}  // namespace nibble
