@@ -1,5 +1,7 @@
 #include "apps/cli/request_options.h"
 
+#include <charconv>
+
 #include "base/error.h"
 
 namespace nibble::cli {
@@ -22,8 +24,25 @@ void add_request_options(CLI::App& c, RequestOptions& o) {
   c.add_option("--precision", o.precision, "Arithmetic between layers: f32, bf16 [f32]")->check(CLI::IsMember({"f32", "bf16"}));
   c.add_option("--guidance-mode", o.guidance_mode, "batched (faster), sequential (less memory), auto; the same picture")
       ->check(CLI::IsMember({"auto", "batched", "sequential"}));
+  c.add_option("--vae-tiles,--vae-tiling", o.vae_tiles,
+               "Decode in strips, for less memory, more time and the same picture: auto (as --memory needs), off, on, or how many [auto]");
   c.add_option("--memory", o.memory, "Limit for weights and buffers, e.g. 3GB; refused with the figures where a stage cannot keep it");
 }
+
+namespace {
+
+int64_t parse_vae_tiles(const std::string& text) {
+  if (text.empty() || text == "auto") return 0;
+  if (text == "off") return 1;
+  if (text == "on") return -1;
+  int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > 8192)
+    fail(ErrorCode::InvalidArgument, "--vae-tiles {}: want auto, off, on or a number from 1 to 8192", text);
+  return count;
+}
+
+}  // namespace
 
 GenerateRequest finished_request(const RequestOptions& o) {
   GenerateRequest r = o.request;
@@ -32,6 +51,7 @@ GenerateRequest finished_request(const RequestOptions& o) {
   r.guidance_mode = o.guidance_mode == "batched"      ? GuidanceMode::Batched
                     : o.guidance_mode == "sequential" ? GuidanceMode::Sequential
                                                       : GuidanceMode::Auto;
+  r.vae_tiles = parse_vae_tiles(o.vae_tiles);
   if (!o.memory.empty()) r.memory_limit = parse_bytes(o.memory);
   if (!o.schedule.empty()) r.sampler_options = parse_sigma_schedule(o.schedule);
   if (!o.spacing.empty()) r.sampler_options.spacing = parse_timestep_spacing(o.spacing);

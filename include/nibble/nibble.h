@@ -63,7 +63,7 @@ NIBBLE_API const char* nibble_request_error(const nibble_request* request);
 /* Options by name; the rest have the model's defaults.
  *   text:   negative_prompt, sampler, schedule, precision ("f32", "bf16"), prompt_syntax ("a1111", "plain"),
  *           guidance_mode ("auto", "batched", "sequential"), init_file (a picture: image-to-image)
- *   int:    width, height, steps, seed (-1: random), clip_skip, memory_limit (bytes)
+ *   int:    width, height, steps, seed (-1: random), clip_skip, memory_limit (bytes), vae_tiles (0: as memory_limit needs)
  *   number: guidance, guidance_rescale, strength, eta
  * An unknown name or a value that does not fit gives NIBBLE_INVALID_ARGUMENT and changes nothing. */
 NIBBLE_API nibble_status nibble_request_set_text(nibble_request* request, const char* name, const char* value);

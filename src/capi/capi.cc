@@ -82,6 +82,7 @@ void set_int(GenerateRequest& r, const std::string& name, int64_t value) {
   else if (name == "steps") r.steps = static_cast<int>(std::min<int64_t>(value, 1 << 20));
   else if (name == "seed") r.seed = value;
   else if (name == "clip_skip") r.clip_skip = value;
+  else if (name == "vae_tiles") r.vae_tiles = value;
   else if (name == "memory_limit") r.memory_limit = static_cast<size_t>(value);
   else unknown_option("int", name);
 }

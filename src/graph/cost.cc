@@ -4,12 +4,29 @@
 
 namespace nibble {
 
+void add_cost(GraphCost& total, const GraphCost& part, double times) {
+  for (const auto& [op, kind] : part.by_op) {
+    KindCost& to = total.by_op[op];
+    to.count += static_cast<int64_t>(times) * kind.count;
+    to.operations += times * kind.operations;
+    to.element_passes += times * kind.element_passes;
+    to.weight_bytes += times * kind.weight_bytes;
+    to.activation_bytes += times * kind.activation_bytes;
+  }
+  total.operations += times * part.operations;
+  total.weight_bytes += times * part.weight_bytes;
+  total.activation_bytes += times * part.activation_bytes;
+  total.element_passes += times * part.element_passes;
+  total.largest_activation_bytes = std::max(total.largest_activation_bytes, part.largest_activation_bytes);
+}
+
 GraphCost graph_cost(const Plan& plan, Rate slowest, Rate fastest) {
   GraphCost total;
   const Graph& graph = plan.graph();
   for (int i = 0; i < static_cast<int>(plan.nodes().size()); ++i) {
     const PlannedNode& node = plan.nodes()[static_cast<size_t>(i)];
     if (!node.op || node.op->view_of() >= 0 || plan.phase(i) < slowest || plan.phase(i) > fastest) continue;
+    if (node.op->add_inner_cost(total)) continue;
     const TensorType& type = graph.node(node.id).type;
     KindCost& kind = total.by_op[node.op->name()];
     std::vector<TensorType> types;

@@ -22,6 +22,9 @@ struct GraphCost {
   double largest_activation_bytes = 0;
 };
 
+// total += times · part.
+void add_cost(GraphCost& total, const GraphCost& part, double times);
+
 // Sums the nodes of the phases slowest..fastest of a plan.
 GraphCost graph_cost(const Plan& plan, Rate slowest, Rate fastest = Rate::Branch);
 

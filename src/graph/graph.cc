@@ -12,6 +12,8 @@ OpCost Op::cost(std::span<const TensorType>, const TensorType& out) const {
   return {0, static_cast<double>(out.shape.count())};
 }
 
+bool Op::add_inner_cost(GraphCost&) const { return false; }
+
 std::vector<Value> Op::gradient(const GradientArgs&) const {
   fail(ErrorCode::Unsupported, "op {}: has no gradient", name());
 }

@@ -14,6 +14,7 @@ namespace nibble {
 
 class Value;
 class Op;
+struct GraphCost;
 
 struct TensorType {
   DType dtype = DType::F32;
@@ -70,6 +71,8 @@ class Op {
   virtual void run(const RunArgs& args) const = 0;
   virtual size_t scratch_bytes(const Context&, std::span<const TensorType>, const TensorType&) const { return 0; }
   virtual OpCost cost(std::span<const TensorType> in, const TensorType& out) const;
+  // An op that runs graphs of its own adds their work to `total` op by op and returns true; cost() is then not asked.
+  virtual bool add_inner_cost(GraphCost& total) const;
 
   // The input whose bytes the result shares without any work (reshape), or -1.
   virtual int view_of() const { return -1; }

@@ -109,6 +109,11 @@ void Plan::reserve() {
   if (!arena_) arena_ = allocate(arena_bytes_);
 }
 
+void Plan::reserve_in(void* memory) {
+  release();
+  arena_ = std::shared_ptr<void>(memory, [](void*) {});
+}
+
 void Plan::release() {
   arena_.reset();
   std::fill(bound_.begin(), bound_.end(), false);

@@ -28,6 +28,8 @@ class Plan {
 
   // Allocates the arena; called by the first bind() or run() otherwise. Throws Error{OutOfMemory}.
   void reserve();
+  // The same in the caller's memory of arena_bytes(), 64-byte aligned; it must live as long as the runs. All must be bound again.
+  void reserve_in(void* memory);
   void release();  // gives the arena back; everything must be bound again
 
   void bind(Value input, const void* data, size_t bytes);

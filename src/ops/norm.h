@@ -1,12 +1,22 @@
 // Normalisations. gamma and beta are f32 [C] and may be empty for layer_norm and rms_norm.
 #pragma once
 
+#include <optional>
+
 #include "graph/graph.h"
 
 namespace nibble::ops {
 
 // x [N, ..., C] over each image's positions and C/groups channels (Wu & He 2018); followed by silu it becomes one pass.
 Value group_norm(Value x, Value gamma, Value beta, int64_t groups, float eps);
+
+// What a recorded group_norm was made with; nothing for any other op.
+struct GroupNormSettings {
+  int64_t groups;
+  float eps;
+};
+std::optional<GroupNormSettings> group_norm_settings(const Op& op);
+
 Value layer_norm(Value x, Value gamma, Value beta, float eps);  // over the last axis
 Value rms_norm(Value x, Value gamma, float eps);                // over the last axis
 

@@ -38,6 +38,17 @@ ModelDefaults defaults_of(const LoadedModel& m, const Json& unet_config) {
   return d;
 }
 
+// taesd_decoder.pth -> taesd_encoder.pth beside it: tiny autoencoders are published in halves.
+std::optional<models::ModelSource> encoder_beside(const fs::path& decoder) {
+  constexpr std::string_view kDecoder = "decoder";
+  std::string name = decoder.filename().string();
+  const size_t at = name.rfind(kDecoder);
+  if (at == std::string::npos) return std::nullopt;
+  const fs::path file = decoder.parent_path() / name.replace(at, kDecoder.size(), "encoder");
+  std::error_code ignored;
+  return fs::is_regular_file(file, ignored) ? std::optional(models::open_model(file)) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<fs::path> builtin_model(const std::string& name) {
@@ -71,7 +82,10 @@ LoadedModel load_model(const std::string& model, const std::string& vae) {
   require_complete(m.source, model);
   const models::ModelPart& unet = m.source.get("unet");
   m.unet = models::UNetConfig::from_json(unet.config, unet.where);
-  if (!vae.empty()) m.vae_source = models::open_model(vae);
+  if (!vae.empty()) {
+    m.vae_source = models::open_model(vae);
+    m.vae_encoder_source = encoder_beside(vae);
+  }
   const models::ModelPart& autoencoder = m.vae_from().get("vae");
   m.vae = models::VaeConfig::from_json(autoencoder.config, autoencoder.where);
   m.scheduler = m.source.find("scheduler") ? m.source.get("scheduler").config : Json::object();

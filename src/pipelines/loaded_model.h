@@ -37,9 +37,11 @@ struct LoadedModel {
   bool zero_empty_negative = false;     // force_zeros_for_empty_prompt
   bool aesthetic_score = false;         // the refiner's fifth size
   std::optional<models::ModelSource> vae_source;  // --vae
+  std::optional<models::ModelSource> vae_encoder_source;  // where it is a file of the decoder alone beside one of the encoder
   ModelDefaults defaults{};
 
   const models::ModelSource& vae_from() const { return vae_source ? *vae_source : source; }
+  const models::ModelSource& encoder_from() const { return vae_encoder_source ? *vae_encoder_source : vae_from(); }
   ClipTokenizer tokenizer(size_t encoder) const;
   size_t weight_bytes(std::string_view part) const;
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/random.h"
 #include "formats/safetensors_writer.h"
 #include "image/convert.h"
 #include "nn/formula_weights.h"
@@ -185,6 +186,46 @@ TEST(Pipeline, A_memory_limit_is_kept_or_refused_with_the_figures) {
     EXPECT_EQ(e.code(), ErrorCode::OutOfMemory);
     EXPECT_NE(std::string(e.what()).find("the limit is"), std::string::npos);
   }
+}
+
+double psnr(const Tensor& a, const Tensor& b) {  // of values in [-1, 1]
+  double sum = 0;
+  for (int64_t i = 0; i < a.count(); ++i) sum += std::pow(static_cast<double>(element(a, i) - element(b, i)), 2);
+  return sum == 0 ? 1e9 : 10 * std::log10(4 * static_cast<double>(a.count()) / sum);
+}
+
+TEST(Decoder, Strips_of_the_builtin_model_give_the_whole_picture_in_less_memory) {
+  const LoadedModel model = load_model("emoji");
+  Context context(2);
+  const LatentShape latent{model.vae.latent_channels, 16, 20};
+  std::vector<float> noise(static_cast<size_t>(latent.count()));
+  Generator(5).randn(noise);
+  DecodeStage whole(context, model, latent, DType::F32), strips(context, model, latent, DType::F32, {}, 4);
+  EXPECT_GT(psnr(whole.run(noise), strips.run(noise)), 100);
+  EXPECT_LT(strips.arena_bytes(), whole.arena_bytes() * 3 / 4);
+  // A strip must not take its own statistics: the same latent with a bright half.
+  for (size_t i = 0; i < noise.size(); ++i) noise[i] *= i % 320 < 160 ? 3.0f : 0.1f;
+  EXPECT_GT(psnr(whole.run(noise), strips.run(noise)), 100);
+}
+
+TEST(Decoder, A_memory_limit_is_met_by_the_fewest_strips) {
+  const LoadedModel model = load_model("emoji");
+  Context context(1);
+  const LatentShape latent{model.vae.latent_channels, 16, 16};
+  GenerateRequest r;
+  EXPECT_EQ(decode_strips(context, model, latent, r), 1);
+  const auto need = [&](int64_t strips) {
+    const DecodeStage stage(context, model, latent, DType::F32, {}, strips);
+    return stage.weight_bytes() + stage.arena_bytes();
+  };
+  r.memory_limit = need(1);
+  EXPECT_EQ(decode_strips(context, model, latent, r), 1);
+  r.memory_limit = need(4);
+  const int64_t found = decode_strips(context, model, latent, r);
+  EXPECT_TRUE(found == 2 || found == 4) << found;
+  EXPECT_LE(need(found), r.memory_limit);
+  r.vae_tiles = 1;
+  EXPECT_EQ(decode_strips(context, model, latent, r), 1);
 }
 
 TEST(Pipeline, Cancel_ends_with_an_error_and_no_picture) {

@@ -35,6 +35,7 @@ struct GenerateRequest {
   int count = 1;
   DType precision = DType::F32;  // of activations: F32 or BF16
   GuidanceMode guidance_mode = GuidanceMode::Auto;
+  int64_t vae_tiles = 0;    // strips of the picture that the decoder works through: 0 as the memory limit needs, 1 none, -1 about 64 rows each
   size_t memory_limit = 0;  // bytes of peak memory; 0: none
 
   std::optional<Image> init;  // image-to-image

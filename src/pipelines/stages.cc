@@ -74,13 +74,13 @@ void DenoiseStage::release() {
 }
 
 DecodeStage::DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision,
-                         PlanOptions options)
+                         PlanOptions options, int64_t strips)
     : latent_(latent), tensors_(model.vae_from().tensors("vae")) {
   ParameterList parameters;
   vae_ = models::make_vae(Scope(models::weight_source(tensors_, "vae"), &parameters), model.vae, models::VaeParts::Decoder);
   weights_ = parameters.bytes();
   input_ = graph_.input("latent", {precision, {1, latent.height, latent.width, latent.channels}}, Rate::Step);
-  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{vae_->decode(input_)}, std::move(options));
+  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{vae_->decode(input_, {&context, strips})}, std::move(options));
 }
 
 Tensor DecodeStage::run(std::span<const float> latent) {
@@ -96,9 +96,24 @@ void DecodeStage::release() {
   tensors_.drop_pages();
 }
 
+int64_t decode_strips(Context& context, const LoadedModel& model, const LatentShape& latent, const GenerateRequest& request,
+                      size_t beside) {
+  constexpr int64_t kRows = 64, kFewestRows = 8;
+  const int64_t height = latent.height * model.vae.factor;
+  if (request.vae_tiles > 0) return request.vae_tiles;
+  if (request.vae_tiles < 0) return std::max<int64_t>(2, height / kRows);
+  if (request.memory_limit == 0) return 1;
+  int64_t strips = 1;
+  for (; strips * kFewestRows < height; strips *= 2) {
+    const DecodeStage stage(context, model, latent, request.precision, {}, strips);
+    if (beside + stage.weight_bytes() + stage.arena_bytes() <= request.memory_limit) break;
+  }
+  return strips;
+}
+
 std::vector<float> encode_picture(Context& context, const LoadedModel& model, const Tensor& picture, const GenerateRequest& request,
                                   const std::function<void(std::span<float>)>& noise) {
-  const models::NamedTensors tensors = model.vae_from().tensors("vae");
+  const models::NamedTensors tensors = model.encoder_from().tensors("vae");
   const auto vae = models::make_vae(Scope(models::weight_source(tensors, "vae"), nullptr), model.vae, models::VaeParts::Encoder);
   Graph graph;
   const Value input = graph.input("picture", {request.precision, picture.shape()}, Rate::Step);

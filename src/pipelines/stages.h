@@ -55,7 +55,9 @@ class DenoiseStage {
 
 class DecodeStage {
  public:
-  DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision, PlanOptions options = {});
+  // `strips` above 1: fewer bytes and more work for the same picture (models/strips.h).
+  DecodeStage(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision, PlanOptions options = {},
+              int64_t strips = 1);
   size_t weight_bytes() const { return weights_; }
   size_t arena_bytes() const { return plan_->arena_bytes(); }
   Plan& plan() { return *plan_; }
@@ -71,6 +73,11 @@ class DecodeStage {
   std::unique_ptr<Plan> plan_;
   size_t weights_ = 0;
 };
+
+// How many strips the request's decoder works in: what was asked for, or the fewest that keep `beside` + weights + arena within
+// the memory limit (the most that are tried where none does).
+int64_t decode_strips(Context& context, const LoadedModel& model, const LatentShape& latent, const GenerateRequest& request,
+                      size_t beside = 0);
 
 // The latent of a picture f32 [1, H, W, 3], drawn from the encoder's distribution with `noise` (AutoencoderKL; one standard
 // normal number per latent element), in the denoiser's units, [channels, h, w].

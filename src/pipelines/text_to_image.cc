@@ -68,8 +68,10 @@ class Run {
     };
     const bool two = resolved_.guided && request_.guidance_mode != GuidanceMode::Sequential;
     plan(two ? 2 : 1);
-    if (request_.memory_limit == 0) return;
-    if (two && request_.guidance_mode == GuidanceMode::Auto && need() > request_.memory_limit) plan(1);
+    const size_t limit = request_.memory_limit;
+    if (two && request_.guidance_mode == GuidanceMode::Auto && limit > 0 && need() > limit) plan(1);
+    strips_ = decode_strips(context_, model_, latent_, request_, request_.preview_every > 0 ? denoiser_need() : 0);
+    if (limit == 0) return;
     check_memory(request_, "denoising", need());
     check_memory(request_, "decoding", decode_need());
   }
@@ -77,15 +79,16 @@ class Run {
   // A preview decodes beside the denoiser.
   size_t need() const {
     const size_t beside = request_.preview_every > 0 ? decode_need() : 0;
-    return denoiser_->weight_bytes() + denoiser_->arena_bytes() + beside;
+    return denoiser_need() + beside;
   }
+  size_t denoiser_need() const { return denoiser_->weight_bytes() + denoiser_->arena_bytes(); }
   size_t decode_need() const {
-    const DecodeStage stage(context_, model_, latent_, request_.precision);
+    const DecodeStage stage(context_, model_, latent_, request_.precision, {}, strips_);
     return stage.weight_bytes() + stage.arena_bytes();
   }
 
   DecodeStage& decoder() {
-    if (!decoder_) decoder_ = std::make_unique<DecodeStage>(context_, model_, latent_, request_.precision);
+    if (!decoder_) decoder_ = std::make_unique<DecodeStage>(context_, model_, latent_, request_.precision, PlanOptions{}, strips_);
     return *decoder_;
   }
 
@@ -190,7 +193,7 @@ class Run {
   Tensor sizes_;
   std::unique_ptr<DenoiseStage> denoiser_;
   std::unique_ptr<DecodeStage> decoder_;
-  int64_t batch_ = 1;
+  int64_t batch_ = 1, strips_ = 1;
   bool prompt_bound_ = false;
   std::vector<float> both_;
   StageSeconds seconds_;

@@ -74,7 +74,8 @@ Estimate estimate_generate(Context& context, const LoadedModel& model, const Gen
   weigh(unet, machine, request.precision, denoise.plan());
   e.stages.push_back(unet);
 
-  DecodeStage decode(context, model, latent, request.precision);
+  e.strips = decode_strips(context, model, latent, request);
+  DecodeStage decode(context, model, latent, request.precision, {}, e.strips);
   StageEstimate vae{"decode", static_cast<double>(decode.weight_bytes()), static_cast<double>(decode.arena_bytes())};
   vae.other_bytes = static_cast<double>(r.width * r.height * 3) * (4 + 4 + 1);  // two float copies of the picture and its bytes
   weigh(vae, machine, request.precision, decode.plan());
@@ -99,6 +100,7 @@ std::string estimate_table(const Estimate& e, const MachineProfile& machine) {
   for (const StageEstimate& s : e.stages)
     text += format("{:<16}{:>7.1f} MB{:>7.1f} MB{:>7.1f} MB{:>10.2f}{:>7.0f}{:>11.3f}{:>11.2f}\n", s.name, s.weight_bytes / 1e6,
                    s.arena_bytes / 1e6, s.other_bytes / 1e6, s.cost.operations / 1e9, s.runs, s.pass_seconds, s.seconds());
+  if (e.strips > 1) text += format("the decoder works in {} strips\n", e.strips);
   text += format("\nprogram {:.1f} MB; peak {:.1f} MB, mean {:.1f} MB; {:.2f} s from start to picture\n", e.process_bytes / 1e6,
                  e.peak_bytes / 1e6, e.mean_bytes / 1e6, e.seconds);
   return text + "peak = program + max over stages (weights + buffers + other); time = sum over stages of first touch + passes x s/pass\n";
@@ -106,7 +108,7 @@ std::string estimate_table(const Estimate& e, const MachineProfile& machine) {
 
 Json to_json(const Estimate& e, const MachineProfile& machine) {
   Json json = {{"width", e.width},           {"height", e.height},         {"steps", e.steps},
-               {"guided", e.guided},         {"batched", e.batched},       {"machine", machine.name},
+               {"guided", e.guided},         {"batched", e.batched},       {"decode_strips", e.strips},  {"machine", machine.name},
                {"threads", machine.threads}, {"program_bytes", e.process_bytes}, {"peak_bytes", e.peak_bytes},
                {"mean_bytes", e.mean_bytes}, {"seconds", e.seconds}};
   for (const StageEstimate& s : e.stages) {

@@ -31,6 +31,7 @@ struct Estimate {
   double mean_bytes = 0;     // over the run's time
   double seconds = 0;        // from the start of generate() to the picture
   int64_t width = 0, height = 0;
+  int64_t strips = 1;        // of the decoder
   int steps = 0;
   bool guided = false, batched = false;
 };

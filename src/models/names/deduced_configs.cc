@@ -198,7 +198,10 @@ Json deduce_vae_config(const NamedTensors& tensors, Family family) {
 }
 
 Json deduce_tiny_vae_config(const NamedTensors& tensors) {
-  return {{"_class_name", "AutoencoderTiny"}, {"latent_channels", dim(tensors, "decoder.layers.0.weight", 1)}};
+  const bool decoder = tensors.has("decoder.layers.0.weight");
+  const bool pools = tensors.has("decoder.layers.2.pool.0.weight") || tensors.has("encoder.layers.11.pool.0.weight");
+  const int64_t channels = decoder ? dim(tensors, "decoder.layers.0.weight", 1) : dim(tensors, "encoder.layers.14.weight", 0);
+  return {{"_class_name", "AutoencoderTiny"}, {"latent_channels", channels}, {"pool_blocks", pools}};
 }
 
 Json deduce_clip_config(const NamedTensors& tensors, Family family, bool second) {

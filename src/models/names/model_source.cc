@@ -111,7 +111,7 @@ Family family_of_original(const WeightFile& file, const std::vector<PartPlace>& 
 Json deduce_config(const PartPlace& place, const NamedTensors& tensors, Family family, int64_t pooled) {
   const std::string_view part = place.part;
   if (part == "unet") return deduce_unet_config(tensors, family, pooled);
-  if (place.naming == Naming::TinyVae) return deduce_tiny_vae_config(tensors);
+  if (std::string_view(place.class_name) == "AutoencoderTiny") return deduce_tiny_vae_config(tensors);
   if (part == "vae") return deduce_vae_config(tensors, family);
   return deduce_clip_config(tensors, family, part == "text_encoder_2");
 }

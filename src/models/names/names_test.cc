@@ -313,5 +313,50 @@ TEST(NamedTensors, ValuesEqualTheLoaders) {
   }
 }
 
+// The layers that hold tensors, as madebyollin/taesd's taesd_decoder.pth and taesd_encoder.pth number them.
+std::vector<Row> published_tiny_half(bool decoder) {
+  std::vector<Row> rows;
+  const auto add = [&](int64_t layer, const char* name, const Shape& shape) {
+    rows.push_back({format("{}.{}", layer, name),
+                    format("{}.layers.{}.{}", decoder ? "decoder" : "encoder", decoder ? layer - 1 : layer, name), shape});
+  };
+  const auto convolution = [&](int64_t layer, int64_t in, int64_t out, bool bias) {
+    add(layer, "weight", {out, in, 3, 3});
+    if (bias) add(layer, "bias", {out});
+  };
+  const auto block = [&](int64_t layer) {
+    for (const char* name : {"conv.0.weight", "conv.2.weight", "conv.4.weight"}) add(layer, name, {64, 64, 3, 3});
+    for (const char* name : {"conv.0.bias", "conv.2.bias", "conv.4.bias"}) add(layer, name, {64});
+  };
+  if (decoder) {
+    convolution(1, 4, 64, true);
+    for (const int64_t layer : {3, 4, 5, 8, 9, 10, 13, 14, 15, 18}) block(layer);
+    for (const int64_t layer : {7, 12, 17}) convolution(layer, 64, 64, false);
+    convolution(19, 64, 3, true);
+  } else {
+    convolution(0, 3, 64, true);
+    for (const int64_t layer : {1, 3, 4, 5, 7, 8, 9, 11, 12, 13}) block(layer);
+    for (const int64_t layer : {2, 6, 10}) convolution(layer, 64, 64, false);
+    convolution(14, 64, 4, true);
+  }
+  return rows;
+}
+
+TEST(TinyAutoencoderNames, Published_halves_are_found_and_renamed) {
+  for (const bool decoder : {true, false}) {
+    const std::vector<Row> rows = published_tiny_half(decoder);
+    const WeightFile file = without_data(rows);
+    const std::vector<PartPlace> places = find_parts(file);
+    ASSERT_EQ(places.size(), 1u);
+    EXPECT_STREQ(places[0].part, "vae");
+    EXPECT_STREQ(places[0].class_name, "AutoencoderTiny");
+    const NamedTensors tensors = named_tensors(file, "", places[0].naming);
+    for (const Row& row : rows) EXPECT_TRUE(tensors.has(row.diffusers)) << row.original;
+    const Json config = deduce_tiny_vae_config(tensors);
+    EXPECT_EQ(config["latent_channels"], 4);
+    EXPECT_FALSE(config["pool_blocks"].get<bool>());
+  }
+}
+
 }  // namespace
 }  // namespace nibble::models

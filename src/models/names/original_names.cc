@@ -29,13 +29,15 @@ constexpr PartPlace kPlaces[] = {
     {"unet", "UNet2DConditionModel", "", "down_blocks.0.resnets.0.conv1.weight", Naming::DiffusersUNet},
     {"vae", "AutoencoderKL", "", "decoder.up_blocks.0.resnets.0.conv1.weight", Naming::DiffusersVae},
     {"vae", "AutoencoderTiny", "", "decoder.layers.0.weight", Naming::TinyVae},
+    {"vae", "AutoencoderTiny", "", "1.conv.0.weight", Naming::TinyEncoder},
+    {"vae", "AutoencoderTiny", "", "3.conv.0.weight", Naming::TinyDecoder},
     {"text_encoder", "CLIPTextModel", "", "text_model.embeddings.token_embedding.weight", Naming::Clip},
     {"text_encoder", "CLIPTextModel", "", "embeddings.token_embedding.weight", Naming::Clip},
 };
 
 // A name that begins with `from` begins with `to` here; what follows is renamed by the first fitting row of `inner`.
 // In `from`, # is a number. In `to`, {0} and {1} are those numbers, {block} and {layer} the first one split into rows
-// of resnets (and their up- or downsampler), {reversed} the first one counted from the other end.
+// of resnets (and their up- or downsampler), {reversed} the first one counted from the other end, {before} one less.
 struct Rename {
   const char* from;
   const char* to;
@@ -126,6 +128,8 @@ constexpr Rule kOpenClipRules[] = {
 
 constexpr Rule kClipRules[] = {
     {"text_model.", "text_model."}, {"text_projection.", "text_projection."}, {"", "text_model."}};
+constexpr Rule kTinyEncoderRules[] = {{"#.", "encoder.layers.{0}."}};
+constexpr Rule kTinyDecoderRules[] = {{"#.", "decoder.layers.{before}."}};
 constexpr Rule kSameRules[] = {{"", ""}};
 
 std::span<const Rule> rules_of(Naming naming) {
@@ -141,6 +145,10 @@ std::span<const Rule> rules_of(Naming naming) {
       return kClipRules;
     case Naming::DiffusersVae:
       return kDiffusersVaeRules;
+    case Naming::TinyEncoder:
+      return kTinyEncoderRules;
+    case Naming::TinyDecoder:
+      return kTinyDecoderRules;
     case Naming::DiffusersUNet:
     case Naming::TinyVae:
       return kSameRules;
@@ -200,7 +208,8 @@ Counts count_parts(const WeightFile& file, const std::string& prefix) {
 std::string fill_in(const char* to, const Match& found, bool after_first, const Counts& counts) {
   const int64_t row = counts.unet_layers + 1, position = found.numbers[0] - (after_first ? 1 : 0);
   return fmt::format(fmt::runtime(to), found.numbers[0], found.numbers[1], fmt::arg("block", position / row),
-                     fmt::arg("layer", position % row), fmt::arg("reversed", counts.vae_levels - 1 - found.numbers[0]));
+                     fmt::arg("layer", position % row), fmt::arg("reversed", counts.vae_levels - 1 - found.numbers[0]),
+                     fmt::arg("before", found.numbers[0] - 1));
 }
 
 bool is_left_out(Naming naming, std::string_view name, const Counts& counts) {

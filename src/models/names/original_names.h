@@ -18,6 +18,8 @@ enum class Naming : uint8_t {
   DiffusersUNet,
   DiffusersVae,  // including the older query/key/value/proj_attn
   TinyVae,       // AutoencoderTiny
+  TinyEncoder,   // one half of a tiny autoencoder as published: numbered layers
+  TinyDecoder,   // the same, numbered from the clamp of the latent on, which holds no tensors
 };
 
 // A part of a model and where a file keeps it.

@@ -8,6 +8,7 @@ namespace nibble::models {
 namespace {
 
 constexpr float kEps = 1e-6f;
+constexpr size_t kLevelsInStrips = 2;  // the finest ones, which hold the large activations
 
 ResnetBlock2D resnet(const Scope& s, int64_t in, int64_t out, const VaeConfig& config) {
   return ResnetBlock2D(s, in, out, 0, config.norm_groups, kEps);
@@ -115,7 +116,7 @@ Value AutoencoderKL::encode(Value picture, bool moments) const {
   return ops::scale(mean, config_.scaling, -config_.shift * config_.scaling);
 }
 
-Value AutoencoderKL::decode(Value latent) const {
+Value AutoencoderKL::decode(Value latent, const Strips& strips) const {
   NIBBLE_CHECK(decoder.has_value(), "the decoder was not loaded");
   Graph& g = latent.graph();
   Value x = ops::scale(latent, 1.0f / config_.scaling, config_.shift);
@@ -123,12 +124,19 @@ Value AutoencoderKL::decode(Value latent) const {
   x = decoder->conv_in(x);
   g.begin_segment("decoder.mid_block");
   x = (*decoder->mid_block)(x);
-  for (const VaeBlock& block : decoder->blocks) {
-    g.begin_segment(block.path);
-    for (const ResnetBlock2D& r : block.resnets) x = r(x, {});
-    if (block.sampler) x = (*block.sampler)(ops::upsample_nearest_2x(x));
+  const std::vector<VaeBlock>& blocks = decoder->blocks;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    g.begin_segment(blocks[i].path);
+    const Strips part_strips = i + kLevelsInStrips >= blocks.size() ? strips : Strips{};
+    for (size_t j = 0; j < blocks[i].resnets.size(); ++j) {
+      // Two convolutions see two rows; with the enlargement's three before it, three rows of the result, two of the input.
+      const nn::Conv2d* enlarge = i > 0 && j == 0 ? &*blocks[i - 1].sampler : nullptr;
+      const auto record = [&](Value v) { return blocks[i].resnets[j](enlarge ? (*enlarge)(ops::upsample_nearest_2x(v)) : v, {}); };
+      x = in_strips(x, {record, enlarge ? 2 : 1, 2}, part_strips);
+    }
   }
-  return decoder->conv_out(ops::silu(decoder->conv_norm_out(x)));
+  const auto last = [&](Value v) { return decoder->conv_out(ops::silu(decoder->conv_norm_out(v))); };
+  return in_strips(x, {last, 1, 1}, strips);
 }
 
 }  // namespace nibble::models

@@ -35,7 +35,7 @@ class AutoencoderKL : public Vae {
  public:
   AutoencoderKL(const Scope& scope, const VaeConfig& config, VaeParts parts);
   Value encode(Value picture, bool moments) const override;
-  Value decode(Value latent) const override;
+  Value decode(Value latent, const Strips& strips) const override;
   const VaeConfig& config() const override { return config_; }
 
  private:

@@ -1,3 +1,5 @@
+#include <span>
+
 #include "base/check.h"
 #include "models/vae/vae.h"
 #include "models/vae/autoencoder_kl.h"
@@ -59,11 +61,21 @@ class TinyAutoencoder : public Vae {
     return ops::scale(z, config_.scaling, -config_.shift * config_.scaling);
   }
 
-  Value decode(Value latent) const override {
+  Value decode(Value latent, const Strips& strips) const override {
     NIBBLE_CHECK(!decoder_.empty(), "the decoder was not loaded");
     Value x = ops::scale(latent, 1.0f / config_.scaling, config_.shift);
     x = ops::scale(ops::tanh(ops::scale(x, 1.0f / 3)), 3);
-    return ops::scale(run(decoder_, x), 2, -1);
+    // A level at a time: from one enlargement to the next.
+    const std::span<const TinyStep> steps(decoder_);
+    for (size_t at = 0, end; at < steps.size(); at = end) {
+      int64_t convolutions = 0;
+      for (end = at; end < steps.size() && (end == at || !steps[end].upsample); ++end) convolutions += steps[end].block ? 3 : 1;
+      const auto level = steps.subspan(at, end - at);
+      const int64_t scale = level.front().upsample ? 2 : 1;
+      const StripPart part{[&](Value v) { return run(level, v); }, scale, (convolutions + scale - 1) / scale};
+      x = in_strips(x, part, at == 0 ? Strips{} : strips);
+    }
+    return ops::scale(x, 2, -1);
   }
 
   const VaeConfig& config() const override { return config_; }
@@ -101,7 +113,7 @@ class TinyAutoencoder : public Vae {
     steps.emplace_back().block.emplace(s, channels, config_.activation, innermost && config_.pool_blocks);
   }
 
-  Value run(const std::vector<TinyStep>& steps, Value x) const {
+  Value run(std::span<const TinyStep> steps, Value x) const {
     for (const TinyStep& step : steps) {
       if (step.block) {
         x = (*step.block)(x);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "models/strips.h"
 #include "nn/layers.h"
 
 namespace nibble::models {
@@ -37,7 +38,8 @@ class Vae {
   virtual ~Vae() = default;
   // The mean of the latent distribution, in the denoiser's units. With `moments` (AutoencoderKL) the raw [mean | logvar].
   virtual Value encode(Value picture, bool moments = false) const = 0;
-  virtual Value decode(Value latent) const = 0;
+  // In strips (of one picture) the finest levels hold one strip's activations at a time and do part of their work more than once.
+  virtual Value decode(Value latent, const Strips& strips = {}) const = 0;
   virtual const VaeConfig& config() const = 0;
 };
 
