@@ -46,13 +46,14 @@ struct QuantShape {
   WeightKind kind = WeightKind::Int8;
   int64_t group = 64;  // Int4: 32, 64 or 128
 
-  int64_t panels() const { return (n + kPanelChannels - 1) / kPanelChannels; }
-  int64_t padded_k() const { return (k + kPaddedK - 1) / kPaddedK * kPaddedK; }
-  int64_t groups() const { return kind == WeightKind::Int4 ? (padded_k() + group - 1) / group : 0; }
-  int64_t panel_bytes() const { return taps * padded_k() * kPanelChannels / (kind == WeightKind::Int4 ? 2 : 1); }
-  size_t code_bytes() const { return static_cast<size_t>(panels() * panel_bytes()); }
-  int64_t ratio_count() const { return panels() * taps * groups() * kPanelChannels; }
-  int64_t scale_count() const { return panels() * kPanelChannels; }
+  // Always inline: kernel files compiled for one processor must not leave copies that others link.
+  [[gnu::always_inline]] int64_t panels() const { return (n + kPanelChannels - 1) / kPanelChannels; }
+  [[gnu::always_inline]] int64_t padded_k() const { return (k + kPaddedK - 1) / kPaddedK * kPaddedK; }
+  [[gnu::always_inline]] int64_t groups() const { return kind == WeightKind::Int4 ? (padded_k() + group - 1) / group : 0; }
+  [[gnu::always_inline]] int64_t panel_bytes() const { return taps * padded_k() * kPanelChannels / (kind == WeightKind::Int4 ? 2 : 1); }
+  [[gnu::always_inline]] size_t code_bytes() const { return static_cast<size_t>(panels() * panel_bytes()); }
+  [[gnu::always_inline]] int64_t ratio_count() const { return panels() * taps * groups() * kPanelChannels; }
+  [[gnu::always_inline]] int64_t scale_count() const { return panels() * kPanelChannels; }
   bool operator==(const QuantShape&) const = default;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/tap_rows.h"
 
 namespace nibble::kernels {
 namespace {
@@ -59,38 +60,6 @@ Scratch divide(const GemmKernel& kernel, int64_t taps, int64_t k, Pieces& pieces
   s.expanded = reinterpret_cast<const void**>(pieces.take(row_count * sizeof(void*)));
   s.floats = reinterpret_cast<float*>(pieces.take(row_count * static_cast<size_t>(k) * sizeof(float)));
   return s;
-}
-
-// Walks the output pixels of a convolution in order, without divisions.
-struct Pixel {
-  int64_t image, y, x;
-  void next(const ConvGeometry& g) {
-    if (++x < g.out_width) return;
-    x = 0;
-    if (++y < g.out_height) return;
-    y = 0;
-    ++image;
-  }
-};
-
-Pixel pixel_at(const ConvGeometry& g, int64_t m) {
-  const int64_t row = m / g.out_width;
-  return {row / g.out_height, row % g.out_height, m % g.out_width};
-}
-
-// The input rows that the taps of one output pixel read: rows[tap * mr].
-void find_taps(const ConvGeometry& g, const Pixel& p, const std::byte* a, int64_t pixel_bytes, const void* zeros,
-               int mr, const void** rows) {
-  const int64_t height = g.height * g.upsample, width = g.width * g.upsample;
-  for (int64_t ky = 0; ky < g.kernel_h; ++ky) {
-    const int64_t y = p.y * g.stride + ky - g.pad_top;
-    for (int64_t kx = 0; kx < g.kernel_w; ++kx, rows += mr) {
-      const int64_t x = p.x * g.stride + kx - g.pad_left;
-      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-      const int64_t pixel = (p.image * g.height + y / g.upsample) * g.width + x / g.upsample;
-      *rows = inside ? a + pixel * pixel_bytes : zeros;
-    }
-  }
 }
 
 void find_rows(const GemmKernel& kernel, const GemmProblem& problem, int64_t m, int m_count, const Scratch& scratch,
