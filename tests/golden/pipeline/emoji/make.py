@@ -26,8 +26,8 @@ from record import metadata  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[4]
 CACHE = Path(os.environ.get("NIBBLE_CACHE", Path.home() / ".cache" / "nibble"))
-SAMPLERS = ("pndm", "ddim", "ddpm", "euler", "euler_a", "heun", "dpm2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "unipc",
-            "lms", "lcm", "tcd")
+SAMPLERS = ("pndm", "ddim", "ddpm", "euler", "euler_a", "heun", "dpm2", "dpm2_a", "dpmpp_2m", "dpmpp_2m_sde",
+            "dpmpp_sde", "unipc", "lms", "lcm", "tcd")
 PROMPT, STEPS, GUIDANCE, SEED, STRENGTH = "a red apple, fluent 3d", 20, 5.0, 7, 0.6
 
 
