@@ -28,6 +28,31 @@ Generator::Generator(uint64_t seed) {
   for (uint32_t i = 1; i < kN; ++i) state_[i] = 1812433253u * (state_[i - 1] ^ (state_[i - 1] >> 30)) + i;
 }
 
+Generator Generator::like_python(uint64_t seed) {
+  // init_by_array of Matsumoto and Nishimura over the seed's 32-bit words, low word first.
+  const uint32_t key[2] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+  const uint32_t length = key[1] == 0 ? 1 : 2;
+  Generator generator(19650218);
+  auto& state = generator.state_;
+  uint32_t i = 1, j = 0;
+  const auto advance = [&] {
+    if (++i < kN) return;
+    state[0] = state[kN - 1];
+    i = 1;
+  };
+  for (int k = 0; k < kN; ++k) {
+    state[i] = (state[i] ^ ((state[i - 1] ^ (state[i - 1] >> 30)) * 1664525u)) + key[j] + j;
+    advance();
+    if (++j == length) j = 0;
+  }
+  for (int k = 0; k < kN - 1; ++k) {
+    state[i] = (state[i] ^ ((state[i - 1] ^ (state[i - 1] >> 30)) * 1566083941u)) - i;
+    advance();
+  }
+  state[0] = 0x80000000u;
+  return generator;
+}
+
 void Generator::refill() {
   for (int i = 0; i < kN; ++i) {
     const uint32_t y = (state_[i] & 0x80000000u) | (state_[(i + 1) % kN] & 0x7fffffffu);

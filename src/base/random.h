@@ -12,6 +12,9 @@ class Generator {
  public:
   explicit Generator(uint64_t seed);
 
+  // mt19937 as Python's random.Random(seed) seeds it, for whole numbers of up to 64 bits.
+  static Generator like_python(uint64_t seed);
+
   uint32_t next_u32();
   uint64_t next_u64();
 

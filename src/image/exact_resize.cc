@@ -19,11 +19,12 @@ struct Taps {
 };
 
 Taps empty_taps(int64_t out, int64_t count) {
-  return {std::vector<int64_t>(static_cast<size_t>(out * count)), std::vector<float>(static_cast<size_t>(out * count)), count};
+  return {std::vector<int64_t>(static_cast<size_t>(out * count)), std::vector<float>(static_cast<size_t>(out * count)),
+          count};
 }
 
-// Keys' cubic at distance 0…1 and 1…2. Fused as in torch's builds for processors with FMA: its positions and weights differ
-// from unfused ones by some 1e-6, which 8-bit pictures show in the fourth decimal.
+// Keys' cubic at distance 0…1 and 1…2. Fused as in torch's builds for processors with FMA: its positions and weights
+// differ from unfused ones by some 1e-6, which 8-bit pictures show in the fourth decimal.
 float cubic_near(float x, float a) { return std::fma(std::fma(a + 2, x, -(a + 3)) * x, x, 1.0f); }
 float cubic_far(float x, float a) { return std::fma(std::fma(std::fma(a, x, -5 * a), x, 8 * a), x, -4 * a); }
 
@@ -98,10 +99,14 @@ Taps antialias_taps(int64_t in, int64_t out, bool cubic) {
 
 Taps make_taps(int64_t in, int64_t out, Interpolation kind) {
   switch (kind) {
-    case Interpolation::Bilinear: return linear_taps(in, out, true);
-    case Interpolation::Bicubic: return cubic_taps(in, out);
-    case Interpolation::TensorFlow1: return linear_taps(in, out, false);
-    default: return antialias_taps(in, out, kind == Interpolation::BicubicAntialias);
+    case Interpolation::Bilinear:
+      return linear_taps(in, out, true);
+    case Interpolation::Bicubic:
+      return cubic_taps(in, out);
+    case Interpolation::TensorFlow1:
+      return linear_taps(in, out, false);
+    default:
+      return antialias_taps(in, out, kind == Interpolation::BicubicAntialias);
   }
 }
 
@@ -146,7 +151,8 @@ int64_t margin(int64_t from, int64_t to, CropRule rule) {
 
 FloatImage to_float(const Image& image) {
   FloatImage out(image.width, image.height, image.channels);
-  std::transform(image.pixels.begin(), image.pixels.end(), out.pixels.begin(), [](uint8_t p) { return static_cast<float>(p); });
+  std::transform(image.pixels.begin(), image.pixels.end(), out.pixels.begin(),
+                 [](uint8_t p) { return static_cast<float>(p); });
   return out;
 }
 
@@ -163,10 +169,14 @@ FloatImage interpolate(const FloatImage& image, int64_t width, int64_t height, I
 FloatImage fid_picture(const Image& image, FidResize pipeline, int64_t size) {
   const FloatImage rgb = to_float(to_rgb(image));
   switch (pipeline) {
-    case FidResize::PytorchFid: return interpolate(rgb, size, size, Interpolation::Bilinear);
-    case FidResize::TorchFidelity: return interpolate(rgb, size, size, Interpolation::TensorFlow1);
-    case FidResize::TorchMetrics: return interpolate(rgb, size, size, Interpolation::BilinearAntialias);
-    case FidResize::CleanFid: break;
+    case FidResize::PytorchFid:
+      return interpolate(rgb, size, size, Interpolation::Bilinear);
+    case FidResize::TorchFidelity:
+      return interpolate(rgb, size, size, Interpolation::TensorFlow1);
+    case FidResize::TorchMetrics:
+      return interpolate(rgb, size, size, Interpolation::BilinearAntialias);
+    case FidResize::CleanFid:
+      break;
   }
   FloatImage out = resize(rgb, size, size, ResizeFilter::Bicubic);
   for (float& value : out.pixels) value = std::clamp(value, 0.0f, 255.0f);
@@ -175,8 +185,8 @@ FloatImage fid_picture(const Image& image, FidResize pipeline, int64_t size) {
 
 Image center_crop(const Image& image, int64_t width, int64_t height, CropRule rule) {
   if (width < 1 || height < 1 || image.width < width || image.height < height) {
-    fail(ErrorCode::InvalidArgument, "centre crop of {}x{}: want an image at least as large, found {}x{}", width, height,
-         image.width, image.height);
+    fail(ErrorCode::InvalidArgument, "centre crop of {}x{}: want an image at least as large, found {}x{}", width,
+         height, image.width, image.height);
   }
   return crop(image, margin(image.width, width, rule), margin(image.height, height, rule), width, height);
 }

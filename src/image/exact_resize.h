@@ -1,4 +1,5 @@
-// The resizes of the reference metrics beside Pillow's (image/resize.h), and the picture sizes that their networks take.
+// The resizes of the reference metrics beside Pillow's (image/resize.h), and the picture sizes that their networks
+// take.
 #pragma once
 
 #include <array>
@@ -13,7 +14,8 @@ FloatImage to_float(const Image& image);  // the same numbers, 0…255
 //   bilinear           x = max(0, scale (i + ½) − ½), two taps at floor(x); scale = in/out
 //   bicubic            x = scale (i + ½) − ½, Keys' cubic with a = −0.75, four taps, those outside repeat the edge
 //   …Antialias         Pillow's windows, widened by max(scale, 1), the cubic with a = −0.5; width first, then height
-//   TensorFlow1        x = scale i, two taps; the first versions of TensorFlow, torch-fidelity and the 2015 Inception graph
+//   TensorFlow1        x = scale i, two taps; the first versions of TensorFlow, torch-fidelity and the 2015 Inception
+//   graph
 enum class Interpolation { Bilinear, Bicubic, BilinearAntialias, BicubicAntialias, TensorFlow1 };
 
 // Throws Error{InvalidArgument} for an empty image or size, as resize() of image/resize.h.
@@ -34,14 +36,16 @@ Image center_crop(const Image& image, int64_t width, int64_t height, CropRule ru
 // The shorter side becomes `size`, the longer trunc(size · long / short); Pillow's bicubic.
 Image resize_shorter_side(const Image& image, int64_t size);
 
-// The square RGB picture that CLIP (rule of its processor) and ImageReward (torchvision's rule) take: shorter side to `size`,
-// centre crop. Torchvision's rule converts to RGB at the end, as openai/CLIP and ImageReward do, Hugging Face's at the start.
+// The square RGB picture that CLIP (rule of its processor) and ImageReward (torchvision's rule) take: shorter side to
+// `size`, centre crop. Torchvision's rule converts to RGB at the end, as openai/CLIP and ImageReward do, Hugging Face's
+// at the start.
 Image clip_picture(const Image& image, CropRule rule, int64_t size = 224);
 
 struct ChannelNorm {
   std::array<float, 3> mean, deviation;
 };
-inline constexpr ChannelNorm kClipNorm = {{0.48145466f, 0.4578275f, 0.40821073f}, {0.26862954f, 0.26130258f, 0.27577711f}};
+inline constexpr ChannelNorm kClipNorm = {{0.48145466f, 0.4578275f, 0.40821073f},
+                                          {0.26862954f, 0.26130258f, 0.27577711f}};
 
 // (p/255 − mean) / deviation by channel, in float32. RGB only (NIBBLE_CHECK).
 FloatImage normalized(const Image& image, const ChannelNorm& norm);

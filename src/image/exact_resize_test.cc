@@ -16,7 +16,8 @@
 namespace nibble {
 namespace {
 
-const std::filesystem::path kGolden = std::filesystem::path(NIBBLE_SOURCE_DIR) / "tests/golden/image/torch/data.safetensors";
+const std::filesystem::path kGolden =
+    std::filesystem::path(NIBBLE_SOURCE_DIR) / "tests/golden/image/torch/data.safetensors";
 
 const std::map<std::string, Interpolation> kModes = {{"bilinear", Interpolation::Bilinear},
                                                      {"bicubic", Interpolation::Bicubic},
@@ -67,8 +68,8 @@ TEST(ExactResize, Interpolations_equal_torch) {
     const FloatImage got = interpolate(to_float(noise(7, h, w)), width, height, kModes.at(mode));
     const auto want = golden[name].values<float>();
     ASSERT_EQ(got.pixels.size(), want.size());
-    // Sums in two passes are fused in another order: a rounding (half of 2^-16 below 256) for each of the 4 or 8 taps of
-    // plain interpolation, and twice that for the cubic's weights, which sum to more than 1.
+    // Sums in two passes are fused in another order: a rounding (half of 2^-16 below 256) for each of the 4 or 8 taps
+    // of plain interpolation, and twice that for the cubic's weights, which sum to more than 1.
     const double limit = std::ldexp(std::string_view(mode).starts_with("bicubic") ? 8 : 4, -16);
     for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got.pixels[i], want[i], limit) << name << " at " << i;
   }
@@ -124,7 +125,8 @@ TEST(ExactResize, Torch_bilinear_of_a_ramp) {
 
 void expect_pixel(const FloatImage& image, int64_t y, int64_t x, const std::array<float, 3>& want) {
   for (size_t c = 0; c < 3; ++c) {
-    EXPECT_NEAR(image.row(y)[3 * x + static_cast<int64_t>(c)], want[c], 2 * std::numeric_limits<float>::epsilon() * 256);
+    EXPECT_NEAR(image.row(y)[3 * x + static_cast<int64_t>(c)], want[c],
+                2 * std::numeric_limits<float>::epsilon() * 256);
   }
 }
 
@@ -168,7 +170,8 @@ TEST(ExactResize, Each_fid_pipeline_has_its_resize) {
   const Image image = noise(5, 20, 30);
   const FloatImage source = to_float(image);
   EXPECT_EQ(fid_picture(image, FidResize::PytorchFid), interpolate(source, 299, 299, Interpolation::Bilinear));
-  EXPECT_EQ(fid_picture(image, FidResize::TorchMetrics, 9), interpolate(source, 9, 9, Interpolation::BilinearAntialias));
+  EXPECT_EQ(fid_picture(image, FidResize::TorchMetrics, 9),
+            interpolate(source, 9, 9, Interpolation::BilinearAntialias));
   EXPECT_EQ(fid_picture(noise(5, 20, 30, 1), FidResize::CleanFid).channels, 3);
 }
 
@@ -207,7 +210,8 @@ TEST(ExactResize, Both_crop_rules_equal_Pillow) {
     ASSERT_EQ(std::sscanf(name.c_str(), "clip.%ld.%ldx%ld.%15s", &channels, &w, &h, rule), 4);
     const CropRule crop_rule = rule[0] == 't' ? CropRule::Torchvision : CropRule::HuggingFace;
     const auto want = golden[name].values<uint8_t>();
-    EXPECT_EQ(clip_picture(noise(7, h, w, channels), crop_rule, 32).pixels, std::vector<uint8_t>(want.begin(), want.end()))
+    EXPECT_EQ(clip_picture(noise(7, h, w, channels), crop_rule, 32).pixels,
+              std::vector<uint8_t>(want.begin(), want.end()))
         << name;
   }
 }

@@ -66,6 +66,8 @@ def export(home: Path, out: Path) -> None:
         shutil.copyfile(home / "tokenizer" / name, temporary / "tokenizer" / name)
     (temporary / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
     (temporary / "NOTICE.md").write_text(NOTICE)
+    if (out / "captions.tsv").exists():  # of captions_table.py
+        shutil.copyfile(out / "captions.tsv", temporary / "captions.tsv")
     shutil.rmtree(out, ignore_errors=True)
     for file in temporary.rglob("*.safetensors"):
         file.chmod(0o644)

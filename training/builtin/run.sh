@@ -35,4 +35,5 @@ run train_unet.py --home "$home" --until "${UNET_MINUTES:-600}" --threads "$thre
 run train_vae.py --home "$home" --decoder-only --minutes "${DECODER_MINUTES:-60}" \
   --threads "$threads"
 run export.py --home "$home" --out "$out"
+run captions_table.py --home "$home" --out "$out/captions.tsv"
 run sheet.py --model "$out" --out "$home/sheet.png" --threads "$threads"
