@@ -36,7 +36,7 @@ Json bench_kernels(Context& context, bool json) {
   Json rows = Json::array();
   if (!json) std::printf("one thread, CPU time, best of many; %% of the peak measured in this run\n");
   using Family = std::vector<kernels::BenchRow> (*)(Context&);
-  for (const Family family : {kernels::bench_peaks, kernels::bench_gemm, kernels::bench_attention, kernels::bench_norm, kernels::bench_eltwise})
+  for (const Family family : {kernels::bench_peaks, kernels::bench_gemm, kernels::bench_qgemm, kernels::bench_attention, kernels::bench_norm, kernels::bench_eltwise})
     for (const kernels::BenchRow& row : family(context)) {
       context.check_cancelled();
       rows.push_back(row_json(row));
@@ -110,7 +110,9 @@ Json bench_machine(Context& context, bool json) {
       for (const auto& [op, work] : cost.by_op)
         std::printf("%-5s %-12s %8.1f Gop/s, weights %6.3f ns a byte\n", precision.c_str(), op.c_str(), 1e-9 / work.seconds_per_operation,
                     1e9 * work.seconds_per_weight_byte);
-    std::printf("an op costs %.1f us to start\n", 1e6 * profile.seconds_per_node);
+    std::printf("an op of a small network takes %.1f us more than its work\n", 1e6 * profile.seconds_per_node);
+    std::printf("first touch of a page: mapped %.2f us, fresh %.2f us; PNG %.1f ns a byte\n", 4096e6 * profile.seconds_per_mapped_byte,
+                4096e6 * profile.seconds_per_fresh_byte, 1e9 * profile.seconds_per_picture_byte);
   }
   return to_json(profile);
 }

@@ -28,6 +28,7 @@ double best_cpu_seconds(const std::function<void()>& body, double budget_seconds
 // One function per family, in its *_bench.cc.
 std::vector<BenchRow> bench_peaks(Context& context);
 std::vector<BenchRow> bench_gemm(Context& context);
+std::vector<BenchRow> bench_qgemm(Context& context);
 std::vector<BenchRow> bench_attention(Context& context);
 std::vector<BenchRow> bench_norm(Context& context);
 std::vector<BenchRow> bench_eltwise(Context& context);

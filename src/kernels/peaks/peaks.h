@@ -7,7 +7,8 @@
 
 namespace nibble::kernels {
 
-enum class PeakKind { F32Fma, Bf16Dot };
+// Int8Dot: integer products of quantized layers, by the instructions the kernels use (vpmaddwd and vpaddd on AVX2).
+enum class PeakKind { F32Fma, Bf16Dot, Int8Dot };
 
 struct PeakLoop {
   const char* name;
