@@ -19,20 +19,14 @@ NIBBLE_KERNEL float run(int64_t iterations) {
   return _mm256_cvtss_f32(acc[0]);
 }
 
-// The factor changes with every round, so that no product can be moved out of the loop.
 NIBBLE_KERNEL float run_dots(int64_t iterations) {
-  __m256i acc[kChains], factor = _mm256_set1_epi16(3);
+  const __m256i factor = _mm256_set1_epi16(3);
+  __m256i acc[kChains];
 #pragma GCC unroll 12
   for (int i = 0; i < kChains; ++i) acc[i] = _mm256_set1_epi32(i);
-  const __m256i values = _mm256_set1_epi16(5), one = _mm256_set1_epi16(1);
   for (int64_t n = 0; n < iterations; ++n) {
-    factor = _mm256_add_epi16(factor, one);
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      __m256i x = values;
-      asm("" : "+x"(x));
-      acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(x, factor));
-    }
+    for (int i = 0; i < kChains; ++i) acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(acc[i], factor));
   }
 #pragma GCC unroll 12
   for (int i = 1; i < kChains; ++i) acc[0] = _mm256_add_epi32(acc[0], acc[i]);
