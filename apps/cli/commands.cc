@@ -7,6 +7,7 @@ void add_estimate(CLI::App& app, const Common& common, std::function<void()>& ru
 void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_convert(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_compare(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_dataset(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run);
 
 const std::vector<Command>& commands() {
@@ -16,6 +17,7 @@ const std::vector<Command>& commands() {
       {"inspect", add_inspect},
       {"convert", add_convert},
       {"compare", add_compare},
+      {"dataset", add_dataset},
       {"bench", add_bench},
   };
   return rows;

@@ -7,7 +7,6 @@
 #include "data/caption_set.h"
 #include "data/json_items.h"
 #include "data/text_table.h"
-#include "text/unicode.h"
 
 namespace nibble {
 namespace {
@@ -16,22 +15,8 @@ namespace fs = std::filesystem;
 
 struct KeywordDomain {
   std::string name;
-  std::vector<std::u32string> keywords;
+  std::vector<std::string> keywords;
 };
-
-// Lower case, everything but letters and digits as single blanks, a blank at both ends: whole words are then searched
-// as texts.
-std::u32string word_text(std::string_view text) {
-  std::u32string out = U" ";
-  for (const char32_t c : to_lower(decode_utf8(text))) {
-    if (is_letter(c) || is_number(c))
-      out += c;
-    else if (out.back() != U' ')
-      out += U' ';
-  }
-  if (out.back() != U' ') out += U' ';
-  return out;
-}
 
 std::vector<KeywordDomain> read_keywords(const fs::path& file) {
   std::vector<KeywordDomain> domains;
@@ -48,7 +33,7 @@ std::vector<KeywordDomain> read_keywords(const fs::path& file) {
     for (const TableRow& row : rows) {
       for (const std::string& cell : row.cells) {
         const bool open = trimmed(cell).ends_with('*');
-        std::u32string keyword = word_text(cell);
+        std::string keyword = word_text(cell);
         if (keyword.size() < 2) continue;
         if (open) keyword.pop_back();
         domain.keywords.push_back(keyword);
@@ -64,10 +49,10 @@ std::vector<KeywordDomain> read_keywords(const fs::path& file) {
   return domains;
 }
 
-bool matches(const KeywordDomain& domain, const std::vector<std::u32string>& captions) {
-  return std::any_of(domain.keywords.begin(), domain.keywords.end(), [&](const std::u32string& keyword) {
+bool matches(const KeywordDomain& domain, const std::vector<std::string>& captions) {
+  return std::any_of(domain.keywords.begin(), domain.keywords.end(), [&](const std::string& keyword) {
     return std::any_of(captions.begin(), captions.end(),
-                       [&](const std::u32string& caption) { return caption.find(keyword) != std::u32string::npos; });
+                       [&](const std::string& caption) { return caption.find(keyword) != std::string::npos; });
   });
 }
 
@@ -118,7 +103,7 @@ std::vector<std::string> sorted_domains(const Instances& found, const std::map<i
 void apply_keywords(CaptionSet& set, const fs::path& keyword_file) {
   const std::vector<KeywordDomain> domains = read_keywords(keyword_file);
   for (CaptionItem& item : set.items) {
-    std::vector<std::u32string> captions;
+    std::vector<std::string> captions;
     for (const std::string& caption : item.captions) captions.push_back(word_text(caption));
     item.domains.clear();
     for (const KeywordDomain& domain : domains) {

@@ -46,7 +46,6 @@ std::string metadata_line(const MetadataRow& row) {
   json["name"] = row.name;
   json["text"] = row.text;
   if (row.captions.size() > 1) json["captions"] = row.captions;
-  for (const auto& [arm, text] : row.arms) json["arms"][arm] = text;
   if (!row.domains.empty()) json["domains"] = row.domains;
   if (!row.split.empty()) json["split"] = row.split;
   json["seed"] = row.seed;

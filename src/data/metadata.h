@@ -5,10 +5,9 @@
 //   captions   all captions, when there are several
 //   name       default: file_name without folder and extension, else the line's number
 //   domains    array of strings; "category" (one string) is read too
-//   split, seed, arms  optional; arms are other wordings of text by name
+//   split      optional
+//   seed       written for other programs: name_hash(name), which does not depend on the row's place
 #pragma once
-
-#include <map>
 
 #include "data/caption_set.h"
 
@@ -17,7 +16,6 @@ namespace nibble {
 struct MetadataRow {
   std::string name, file_name, text, split;
   std::vector<std::string> captions, domains;
-  std::map<std::string, std::string> arms;
   uint64_t seed = 0;
 };
 

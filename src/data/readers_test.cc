@@ -283,7 +283,6 @@ TEST_F(Readers, Metadata_is_read_as_it_is_written) {
                         .split = "val",
                         .captions = {"a \"cat\"", "cat"},
                         .domains = {"animal"},
-                        .arms = {{"affixed", "photo of a cat"}},
                         .seed = 5};
   write("metadata.jsonl",
         metadata_line(row) + "{\"file_name\": \"q.png\", \"text\": \"x\", \"category\": \"c\"}\n{\"text\": \"y\"}\n");

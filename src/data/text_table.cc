@@ -1,6 +1,7 @@
 #include "data/text_table.h"
 
 #include "base/error.h"
+#include "text/unicode.h"
 
 namespace nibble {
 namespace {
@@ -77,6 +78,19 @@ std::string ascii_lower(std::string_view text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return out;
+}
+
+std::string word_text(std::string_view text) {
+  std::u32string out = U" ";
+  for (const char32_t c : to_lower(decode_utf8(text))) {
+    if (is_letter(c) || is_number(c)) {
+      out += c;
+    } else if (out.back() != U' ') {
+      out += U' ';
+    }
+  }
+  if (out.back() != U' ') out += U' ';
+  return encode_utf8(out);
 }
 
 int column_of(const TableRow& header, std::string_view name) {

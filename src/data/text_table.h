@@ -25,4 +25,8 @@ int column_of(const TableRow& header, std::string_view name);
 std::string_view trimmed(std::string_view text);  // without outer blanks, tabs and line ends
 std::string ascii_lower(std::string_view text);
 
+// Lower case, letters and digits only, single blanks between words and at both ends: whole words and phrases are
+// searched for in it as texts.
+std::string word_text(std::string_view text);
+
 }  // namespace nibble
