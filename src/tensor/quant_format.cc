@@ -137,6 +137,25 @@ std::vector<float> executed_weight(const QuantWeight& weight, Executed form) {
   return out;
 }
 
+void expand_panel(const QuantWeightView& packed, int64_t panel, Executed form, float* out) {
+  const QuantShape& s = packed.shape;
+  const bool four = s.kind == WeightKind::Int4;
+  const uint8_t* codes = packed.codes + panel * s.panel_bytes();
+  const int16_t* ratios = four ? packed.ratios + panel * s.taps * s.groups() * kPanelChannels : nullptr;
+  const int64_t step = four ? 8 : 4, blocks = s.padded_k() / step;
+  for (int64_t lane = 0; lane < kPanelChannels; ++lane) {
+    const float scale = packed.scales[panel * kPanelChannels + lane];
+    for (int64_t tap = 0; tap < s.taps; ++tap, out += s.k) {
+      const uint8_t* at = codes + (tap * blocks * kPanelChannels + lane) * 4;
+      for (int64_t k = 0; k < s.k; ++k) {
+        const uint8_t byte = at[k / step * kPanelChannels * 4 + k % 4];
+        const int q = !four ? static_cast<int8_t>(byte) : static_cast<int>(k % 8 >= 4 ? byte >> 4 : byte & 15) - 8;
+        out[k] = executed(q, four ? ratios[(tap * s.groups() + k / s.group) * kPanelChannels + lane] : kRatioOne, scale, form);
+      }
+    }
+  }
+}
+
 void expand_channel(const QuantWeightView& packed, int64_t channel, Executed form, float* out) {
   const QuantShape& s = packed.shape;
   for (int64_t tap = 0; tap < s.taps; ++tap)

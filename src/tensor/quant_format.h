@@ -91,6 +91,8 @@ enum class Executed : uint8_t { Exact, Panel };  // q · r / 128 · s, or the pa
 
 // The weight as executed, [n, taps, k] floats. Int8 is the same in both.
 std::vector<float> executed_weight(const QuantWeight& weight, Executed form);
+// The sixteen channels of one packed panel as executed, [16][taps][k]; channels beyond n become zeros.
+void expand_panel(const QuantWeightView& packed, int64_t panel, Executed form, float* out);
 // One packed output channel [taps, k] as executed.
 void expand_channel(const QuantWeightView& packed, int64_t channel, Executed form, float* out);
 

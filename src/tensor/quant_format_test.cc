@@ -75,7 +75,9 @@ TEST(QuantFormat, A_channel_expands_to_the_executed_weight) {
     const QuantWeight w = random_weight({19, 9, 40, WeightKind::Int4, 32}, 11);
     const std::vector<float> whole = executed_weight(w, form);
     const PackedWeight packed = pack(w);
-    std::vector<float> channel(9 * 40);
+    std::vector<float> channel(9 * 40), panel(16 * 9 * 40);
+    expand_panel(packed.view(), 1, form, panel.data());
+    for (size_t i = 0; i < 16 * 360; ++i) EXPECT_EQ(panel[i], i < 3 * 360 ? whole[16 * 360 + i] : 0.0f);
     for (int64_t n = 0; n < 19; ++n) {
       expand_channel(packed.view(), n, form, channel.data());
       EXPECT_TRUE(std::equal(channel.begin(), channel.end(), whole.begin() + n * 360));

@@ -1,0 +1,345 @@
+#include "ops/quantized.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/qgemm/qgemm.h"
+#include "kernels/qgemm_grouped/qgemm_grouped.h"
+#include "kernels/quantize/quantize.h"
+#include "ops/gemm_run.h"
+#include "ops/memory.h"
+
+namespace nibble::ops {
+namespace {
+
+// What the op knows besides its inputs.
+struct Layer {
+  QuantShape shape;
+  int64_t kernel_h, kernel_w;
+  ActivationKind activation;
+  float shift;
+  int64_t rank;
+  bool conv, input_scale, bias, residual;
+  Conv2dOptions options;
+  int64_t upsample = 1;
+
+  bool int4() const { return shape.kind == WeightKind::Int4; }
+  // Places of the inputs: x, codes, scales, then those that exist.
+  int ratios_at() const { return 3; }
+  int input_scale_at() const { return 3 + int4(); }
+  int down_at() const { return input_scale_at() + input_scale; }
+  int up_at() const { return down_at() + 1; }
+  int bias_at() const { return down_at() + (rank > 0 ? 2 : 0); }
+  int residual_at() const { return bias_at() + bias; }
+};
+
+constexpr const char* kNames[2][3] = {{"linear_w16", "linear_int8", "linear_int4"}, {"conv2d_w16", "conv2d_int8", "conv2d_int4"}};
+
+// Rows in and out of one run.
+struct Extent {
+  int64_t rows, images, m, row_pixels;
+};
+
+Extent extent_of(const Layer& l, const Shape& x, const Shape& y) {
+  const int64_t rows = l.shape.k == 0 ? 0 : x.count() / l.shape.k;
+  return {rows, l.conv ? x[0] : rows, y.count() / l.shape.n, l.conv ? x[1] * x[2] : 1};
+}
+
+// Places in the scratch memory; offsets in bytes.
+struct Places {
+  size_t codes, scales, sums, h, h_raw, pad, pad_scales, panels, threads, total;
+};
+
+constexpr int64_t kPanelsAtOnce = 4;  // of sixteen channels, expanded to floats per thread
+
+size_t thread_scratch(const Context& context, const Layer& l, DType dtype) {
+  if (l.activation == ActivationKind::Int8) return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.rank);
+  if (l.activation == ActivationKind::Int4)
+    return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.rank);
+  return kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, std::max(l.shape.k, l.rank));
+}
+
+Places places_of(const Context& context, const Layer& l, const Extent& e, DType dtype) {
+  Places p{};
+  const auto take = [&p](size_t bytes) {
+    const size_t at = p.total;
+    p.total += aligned(bytes);
+    return at;
+  };
+  const size_t rows = static_cast<size_t>(e.rows), padded = static_cast<size_t>(l.shape.padded_k());
+  const size_t groups = (padded + kActivationGroup - 1) / kActivationGroup;
+  const bool integer = l.activation != ActivationKind::Float;
+  p.codes = take(integer ? rows * padded : 0);
+  p.scales = take(integer ? rows * groups * sizeof(float) : 0);
+  p.sums = take(integer ? rows * sizeof(int32_t) : 0);
+  p.pad = take(integer ? padded : 0);
+  p.pad_scales = take(integer ? groups * sizeof(float) : 0);
+  p.h = take(static_cast<size_t>(e.m * l.rank) * sizeof(float));
+  p.h_raw = take(dtype == DType::F32 ? 0 : static_cast<size_t>(e.m * l.rank) * bytes_of(dtype));
+  const size_t threads = static_cast<size_t>(context.threads.size());
+  const size_t panel = static_cast<size_t>(kPanelsAtOnce * kPanelChannels * l.shape.taps * l.shape.k) * sizeof(float);
+  p.panels = take(integer ? 0 : threads * aligned(panel));
+  // The branch's own product shares the threads' scratch.
+  const size_t branch = l.rank > 0 ? kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, l.shape.k) : 0;
+  p.threads = take(threads * std::max(aligned(thread_scratch(context, l, dtype)), aligned(branch)));
+  return p;
+}
+
+// One run of the op.
+class Run {
+ public:
+  Run(const Layer& layer, const RunArgs& args)
+      : l_(layer),
+        args_(args),
+        context_(args.context),
+        dtype_(args.in[0].type.dtype),
+        e_(extent_of(layer, args.in[0].type.shape, args.out.type.shape)),
+        at_(places_of(args.context, layer, e_, dtype_)) {
+    if (!l_.conv) return;
+    const Shape &x = args.in[0].type.shape, &y = args.out.type.shape;
+    geometry_ = {x[1], x[2], y[1], y[2], l_.kernel_h, l_.kernel_w, l_.options.stride, l_.options.pad_top, l_.options.pad_left, l_.upsample};
+    pointwise_ = l_.shape.taps == 1 && l_.options.stride == 1 && l_.upsample == 1;
+  }
+
+  void all() {
+    if (e_.m == 0) return;
+    if (l_.rank > 0) branch();
+    if (l_.activation == ActivationKind::Int8) return int8();
+    if (l_.activation == ActivationKind::Int4) return int4();
+    expanded();
+  }
+
+ private:
+  template <typename T>
+  T* place(size_t offset) const { return reinterpret_cast<T*>(args_.scratch + offset); }
+  const TensorRef& in(int i) const { return args_.in[static_cast<size_t>(i)]; }
+  const kernels::ConvGeometry* conv() const { return l_.conv && !pointwise_ ? &geometry_ : nullptr; }
+  const float* input_scale() const { return l_.input_scale ? in(l_.input_scale_at()).as<float>() : nullptr; }
+  const float* bias() const { return l_.bias ? in(l_.bias_at()).as<float>() : nullptr; }
+  const void* residual() const { return l_.residual ? in(l_.residual_at()).data : nullptr; }
+  const BFloat16* up() const { return l_.rank > 0 ? in(l_.up_at()).as<BFloat16>() : nullptr; }
+  const void* row(int64_t r) const { return element_at(in(0), r * l_.shape.k); }
+  size_t share() const { return (at_.total - at_.threads) / static_cast<size_t>(context_.threads.size()) / 64 * 64; }
+  std::byte* own_scratch(int thread) const { return args_.scratch + at_.threads + share() * static_cast<size_t>(thread); }
+
+  QuantWeightView weight() const {
+    return {l_.shape, in(1).as<uint8_t>(), in(2).as<float>(), l_.int4() ? in(l_.ratios_at()).as<int16_t>() : nullptr};
+  }
+
+  // h = down · x, float32 [m, rank].
+  void branch() {
+    kernels::GemmProblem p{};
+    p.m = e_.m, p.n = l_.rank, p.k = l_.shape.k, p.taps = l_.shape.taps;
+    p.a = in(0).data, p.a_stride = l_.shape.k, p.conv = conv();
+    p.weight = {in(l_.down_at()).data, in(l_.down_at()).type.dtype, p.k * p.taps, 1, p.taps};
+    p.c = dtype_ == DType::F32 ? place<void>(at_.h) : place<void>(at_.h_raw);
+    p.c_stride = l_.rank;
+    run_gemm_threaded(context_, dtype_, p, args_.scratch + at_.threads);
+    if (dtype_ == DType::F32) return;
+    for (int64_t i = 0; i < e_.m * l_.rank; ++i) place<float>(at_.h)[i] = to_float(place<BFloat16>(at_.h_raw)[i]);
+  }
+
+  void int8() {
+    const kernels::QuantizeKernel& q = kernels::select_quantize(context_.cpu, dtype_);
+    float* scales = place<float>(at_.scales);
+    const int64_t k = l_.shape.k, padded = l_.shape.padded_k();
+    if (conv() == nullptr && !l_.conv) {
+      context_.threads.run(e_.rows, 8, [&](int64_t begin, int64_t end, int) {
+        q.int8_rows(row(begin), end - begin, k, padded, input_scale(), place<int8_t>(at_.codes) + begin * padded, scales + begin,
+                    place<int32_t>(at_.sums) + begin);
+      });
+    } else {
+      for (int64_t image = 0; image < e_.images; ++image) quantize_image(q, image, scales);
+    }
+    // A pointwise convolution runs as rows, each with its image's scale.
+    if (l_.conv && conv() == nullptr)
+      for (int64_t r = e_.rows; r-- > 0;) scales[r] = scales[r / e_.row_pixels];
+    const kernels::QGemmKernel& kernel = kernels::select_qgemm(context_.cpu, dtype_);
+    kernels::QGemmProblem p{};
+    fill(p);
+    p.sums = place<int32_t>(at_.sums);
+    split(kernels::qgemm_row_tile(kernel), kernels::qgemm_column_tile(kernel),
+          [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
+  }
+
+  void quantize_image(const kernels::QuantizeKernel& q, int64_t image, float* scales) {
+    const int64_t k = l_.shape.k, padded = l_.shape.padded_k(), first = image * e_.row_pixels;
+    std::vector<float> most(static_cast<size_t>(context_.threads.size()), 0.0f);
+    context_.threads.run(e_.row_pixels, 8, [&](int64_t begin, int64_t end, int thread) {
+      most[static_cast<size_t>(thread)] = q.absmax(row(first + begin), end - begin, k, input_scale());
+    });
+    const float scale = *std::max_element(most.begin(), most.end()) / 127.0f;
+    scales[image] = scale;
+    context_.threads.run(e_.row_pixels, 8, [&](int64_t begin, int64_t end, int) {
+      q.int8_scaled(row(first + begin), end - begin, k, padded, input_scale(), scale, place<int8_t>(at_.codes) + (first + begin) * padded,
+                    place<int32_t>(at_.sums) + first + begin);
+    });
+  }
+
+  void int4() {
+    const kernels::QuantizeKernel& q = kernels::select_quantize(context_.cpu, dtype_);
+    const int64_t k = l_.shape.k, padded = l_.shape.padded_k(), groups = (padded + kActivationGroup - 1) / kActivationGroup;
+    context_.threads.run(e_.rows, 8, [&](int64_t begin, int64_t end, int) {
+      q.int4_groups(row(begin), end - begin, k, padded, input_scale(), l_.shift, place<int8_t>(at_.codes) + begin * padded,
+                    place<float>(at_.scales) + begin * groups);
+    });
+    const std::vector<float> zeros(static_cast<size_t>(k), 0.0f);
+    kernels::select_quantize(context_.cpu, DType::F32)
+        .int4_groups(zeros.data(), 1, k, padded, input_scale(), l_.shift, place<int8_t>(at_.pad), place<float>(at_.pad_scales));
+    const kernels::QGemmGroupedKernel& kernel = kernels::select_qgemm_grouped(context_.cpu, dtype_);
+    kernels::QGemmGroupedProblem p{};
+    fill(p);
+    p.pad_codes = place<int8_t>(at_.pad), p.pad_scales = place<float>(at_.pad_scales);
+    split(kernels::qgemm_grouped_row_tile(kernel), kernels::qgemm_grouped_column_tile(kernel),
+          [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm_grouped(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
+  }
+
+  template <typename Problem>
+  void fill(Problem& p) const {
+    p.m = e_.m;
+    p.a = place<int8_t>(at_.codes), p.a_stride = l_.shape.padded_k();
+    p.a_scales = place<float>(at_.scales);
+    p.conv = conv();
+    p.weight = weight();
+    p.bias = bias();
+    p.residual = residual(), p.residual_stride = l_.shape.n;
+    p.c = args_.out.data, p.c_stride = l_.shape.n;
+    p.rank = l_.rank, p.h = place<float>(at_.h), p.up = up();
+  }
+
+  // Few rows: split the columns, so that every weight is expanded by one thread only.
+  template <typename Body>
+  void split(int row_tile, int column_tile, const Body& body) {
+    constexpr int64_t kFewRows = 512;
+    const int threads = context_.threads.size();
+    if (e_.m < kFewRows && l_.shape.n >= int64_t{threads} * column_tile)
+      context_.threads.run(l_.shape.n, column_tile, [&](int64_t begin, int64_t end, int thread) { body(0, e_.m, begin, end, thread); });
+    else
+      context_.threads.run(e_.m, row_tile, [&](int64_t begin, int64_t end, int thread) { body(begin, end, 0, l_.shape.n, thread); });
+  }
+
+  // Weights expanded to floats, a few panels at a time, input scale folded in.
+  void expanded() {
+    const int64_t row = l_.shape.taps * l_.shape.k, step = kPanelsAtOnce * kPanelChannels;
+    const size_t panel_bytes = aligned(static_cast<size_t>(step * row) * sizeof(float));
+    const kernels::GemmKernel& kernel = kernels::select_gemm(context_.cpu, dtype_);
+    context_.threads.run(l_.shape.n, step, [&](int64_t begin, int64_t end, int thread) {
+      float* panel = reinterpret_cast<float*>(args_.scratch + at_.panels + panel_bytes * static_cast<size_t>(thread));
+      for (int64_t n = begin; n < end; n += step) {
+        const int64_t count = std::min(step, end - n);
+        for (int64_t j = 0; j < count; j += kPanelChannels)
+          expand_panel(weight(), (n + j) / kPanelChannels, Executed::Exact, panel + j * row);
+        if (const float* scale = input_scale())
+          for (int64_t i = 0; i < count * row; ++i) panel[i] *= scale[i % l_.shape.k];
+        kernels::GemmProblem p{};
+        p.m = e_.m, p.n = count, p.k = l_.shape.k, p.taps = l_.shape.taps;
+        p.a = in(0).data, p.a_stride = l_.shape.k, p.conv = conv();
+        p.weight = {panel, DType::F32, row, l_.shape.k, 1};
+        p.bias = bias() == nullptr ? nullptr : bias() + n;
+        p.residual = residual() == nullptr ? nullptr : element_at(in(l_.residual_at()), n);
+        p.residual_stride = p.c_stride = l_.shape.n;
+        p.c = element_at(args_.out, n);
+        kernels::run_gemm(kernel, p, 0, e_.m, 0, count, own_scratch(thread));
+        if (l_.rank > 0) add_branch(kernel, n, count, thread);
+      }
+    });
+  }
+
+  void add_branch(const kernels::GemmKernel& kernel, int64_t n, int64_t count, int thread) {
+    for (int64_t j = 0; j < count; j += kPanelChannels) {
+      kernels::GemmProblem p{};
+      p.m = e_.m, p.n = std::min(kPanelChannels, count - j), p.k = l_.rank, p.taps = 1;
+      p.a = dtype_ == DType::F32 ? place<void>(at_.h) : place<void>(at_.h_raw);
+      p.a_stride = l_.rank;
+      p.weight = {up() + (n + j) * l_.rank, DType::BF16, 1, 0, kPanelChannels};
+      p.c = element_at(args_.out, n + j);
+      p.residual = p.c;
+      p.residual_stride = p.c_stride = l_.shape.n;
+      kernels::run_gemm(kernel, p, 0, e_.m, 0, p.n, own_scratch(thread));
+    }
+  }
+
+  const Layer& l_;
+  const RunArgs& args_;
+  Context& context_;
+  DType dtype_;
+  Extent e_;
+  Places at_;
+  kernels::ConvGeometry geometry_{};
+  bool pointwise_ = true;
+};
+
+class Quantized : public Op {
+ public:
+  explicit Quantized(const Layer& layer) : l_(layer) {}
+
+  const char* name() const override { return kNames[l_.conv][static_cast<int>(l_.activation)]; }
+  int in_place_of() const override { return l_.residual ? l_.residual_at() : -1; }
+
+  TensorType infer(std::span<const TensorType> in) const override {
+    const Shape& x = in[0].shape;
+    if (x.rank() < 1 || x[-1] != l_.shape.k || (l_.conv && x.rank() != 4))
+      fail(ErrorCode::InvalidArgument, "{}: input {} does not fit a weight of {} inputs", name(), to_string(x), l_.shape.k);
+    Shape y = x;
+    y[-1] = l_.shape.n;
+    if (l_.conv) {
+      const int64_t h = x[1] * l_.upsample + l_.options.pad_top + l_.options.pad_bottom - l_.kernel_h;
+      const int64_t w = x[2] * l_.upsample + l_.options.pad_left + l_.options.pad_right - l_.kernel_w;
+      if (h < 0 || w < 0) fail(ErrorCode::InvalidArgument, "{}: input {} is smaller than the kernel", name(), to_string(x));
+      y[1] = h / l_.options.stride + 1, y[2] = w / l_.options.stride + 1;
+    }
+    return {in[0].dtype, y};
+  }
+
+  size_t scratch_bytes(const Context& context, std::span<const TensorType> in, const TensorType& out) const override {
+    return places_of(context, l_, extent_of(l_, in[0].shape, out.shape), in[0].dtype).total;
+  }
+
+  void run(const RunArgs& args) const override { Run(l_, args).all(); }
+
+  OpCost cost(std::span<const TensorType>, const TensorType& out) const override {
+    const double rows = static_cast<double>(out.shape.count()) / static_cast<double>(l_.shape.n);
+    const double weights = static_cast<double>(l_.shape.taps * l_.shape.k) * static_cast<double>(l_.shape.n + l_.rank);
+    return {2 * rows * (weights + static_cast<double>(l_.rank * l_.shape.n)), 0};
+  }
+
+  Fusion fuse_next(const Op& next, std::span<const TensorType> in, std::span<const TensorType> next_in, int position) const override {
+    if (l_.residual || next.name() != std::string_view("add") || !(next_in[0] == next_in[1])) return {};
+    Layer fused = l_;
+    fused.residual = true;
+    std::vector<int> inputs;
+    for (int i = 0; i < static_cast<int>(in.size()); ++i) inputs.push_back(i);
+    inputs.push_back(-1 - (1 - position));
+    return {std::make_shared<Quantized>(fused), inputs};
+  }
+
+  Fusion fuse_previous(const Op& previous, std::span<const TensorType> in, int position) const override {
+    if (position != 0 || !l_.conv || l_.upsample != 1 || previous.name() != std::string_view("upsample_nearest_2x")) return {};
+    Layer fused = l_;
+    fused.upsample = 2;
+    std::vector<int> inputs{-1};
+    for (int i = 1; i < static_cast<int>(in.size()); ++i) inputs.push_back(i);
+    return {std::make_shared<Quantized>(fused), inputs};
+  }
+
+ private:
+  Layer l_;
+};
+
+Value record(Value x, const QuantizedWeight& w, bool conv, const Conv2dOptions& options) {
+  const Layer layer{w.shape, w.kernel_h, w.kernel_w, w.activation, w.shift, w.rank, conv, static_cast<bool>(w.input_scale),
+                    static_cast<bool>(w.bias), false, options};
+  NIBBLE_CHECK(w.shape.taps == w.kernel_h * w.kernel_w && (w.rank > 0) == static_cast<bool>(w.down) && layer.int4() == static_cast<bool>(w.ratios),
+               "quantized weight {} x {} x {}", w.shape.n, w.shape.taps, w.shape.k);
+  std::vector<Value> inputs{x, w.codes, w.scales};
+  for (const Value& v : {w.ratios, w.input_scale, w.down, w.up, w.bias})
+    if (v) inputs.push_back(v);
+  return x.graph().record(std::make_shared<Quantized>(layer), inputs);
+}
+
+}  // namespace
+
+Value quantized_linear(Value x, const QuantizedWeight& weight) { return record(x, weight, false, {}); }
+Value quantized_conv2d(Value x, const QuantizedWeight& weight, const Conv2dOptions& options) { return record(x, weight, true, options); }
+
+}  // namespace nibble::ops
