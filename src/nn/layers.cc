@@ -38,17 +38,22 @@ Value activate(Value x, Activation activation) {
 }
 
 Linear::Linear(const Scope& s, int64_t in, int64_t out, bool bias)
-    : path_(s.path()), weight_(s.matrix("weight", {out, in})), bias_(bias ? s.vector("bias", out) : Parameter{}) {}
+    : path_(s.path()),
+      quantized_(QuantizedLayer::bind(s, out, in, 1, 1)),
+      weight_(quantized_ ? Parameter{} : s.matrix("weight", {out, in})),
+      bias_(bias ? s.vector("bias", out) : quantized_ ? s.optional_vector("bias", out) : Parameter{}) {}
 
 Value Linear::operator()(Value x) const {
   Graph& g = x.graph();
-  return g.label(ops::linear(x, weight_.in(g), optional(bias_, g)), path_);
+  const Value bias = optional(bias_, g);
+  return g.label(quantized_ ? quantized_->linear(x, bias) : ops::linear(x, weight_.in(g), bias), path_);
 }
 
 Conv2d::Conv2d(const Scope& s, int64_t in, int64_t out, int64_t kernel, int64_t stride, bool bias, bool bottom_right)
     : path_(s.path()),
-      weight_(s.matrix("weight", {out, in, kernel, kernel})),
-      bias_(bias ? s.vector("bias", out) : Parameter{}),
+      quantized_(QuantizedLayer::bind(s, out, in, kernel, kernel)),
+      weight_(quantized_ ? Parameter{} : s.matrix("weight", {out, in, kernel, kernel})),
+      bias_(bias ? s.vector("bias", out) : quantized_ ? s.optional_vector("bias", out) : Parameter{}),
       kernel_(kernel),
       stride_(stride),
       bottom_right_(bottom_right) {}
@@ -58,7 +63,8 @@ Value Conv2d::operator()(Value x) const {
   const int64_t pad = (kernel_ - 1) / 2;
   const ops::Conv2dOptions options = bottom_right_ ? ops::Conv2dOptions{stride_, 0, 0, 1, 1}
                                                    : ops::Conv2dOptions{stride_, pad, pad, pad, pad};
-  return g.label(ops::conv2d(x, weight_.in(g), optional(bias_, g), options), path_);
+  const Value bias = optional(bias_, g);
+  return g.label(quantized_ ? quantized_->conv2d(x, bias, options) : ops::conv2d(x, weight_.in(g), bias, options), path_);
 }
 
 GroupNorm::GroupNorm(const Scope& s, int64_t channels, int64_t groups, float eps)

@@ -2,6 +2,7 @@
 // layer's path as their name. Data is channels last: images [N, H, W, C], tokens [N, L, C].
 #pragma once
 
+#include "nn/quantized.h"
 #include "nn/scope.h"
 
 namespace nibble::nn {
@@ -12,6 +13,7 @@ enum class Activation { Silu, Gelu, GeluTanh, QuickGelu, Relu };
 Activation activation_from_name(const std::string& name, const std::string& where);
 Value activate(Value x, Activation activation);
 
+// Linear and Conv2d own their storage format: a plain weight, or a quantized one where the source holds a record of it.
 class Linear {  // weight [out, in], bias [out]
  public:
   Linear() = default;
@@ -20,6 +22,7 @@ class Linear {  // weight [out, in], bias [out]
 
  private:
   std::string path_;
+  std::optional<QuantizedLayer> quantized_;
   Parameter weight_, bias_;
 };
 
@@ -33,6 +36,7 @@ class Conv2d {  // weight [out, in, k, k], bias [out]
 
  private:
   std::string path_;
+  std::optional<QuantizedLayer> quantized_;
   Parameter weight_, bias_;
   int64_t kernel_ = 1, stride_ = 1;
   bool bottom_right_ = false;

@@ -54,6 +54,23 @@ Parameter Scope::matrix(std::string_view name, const Shape& shape) const {
   return *bound;
 }
 
+Parameter Scope::exact(std::string_view name, DType dtype, const Shape& shape) const {
+  const std::string path = full(name);
+  const std::optional<Tensor> found = source_->find(path, shape);
+  if (!found)
+    fail(ErrorCode::NotFound, "tensor {}: missing from {}, want {} {}; the file is damaged, quantize again", path, source_->label,
+         to_string(dtype), to_string(shape));
+  if (found->dtype() != dtype || !(found->shape() == shape))
+    fail(ErrorCode::Corrupt, "tensor {}: want {} {} found {} {} in {}; the file is damaged, quantize again", path, to_string(dtype),
+         to_string(shape), to_string(found->dtype()), to_string(found->shape()), source_->label);
+  if (list_) list_->parameters.push_back({path, *found});
+  return {path, *found};
+}
+
+std::optional<QuantRecord> Scope::quantized() const {
+  return source_->quantized ? source_->quantized(path_) : std::nullopt;
+}
+
 Parameter Scope::vector(std::string_view name, int64_t size) const {
   Parameter p = matrix(name, {size});
   p.tensor = p.tensor.to(DType::F32);

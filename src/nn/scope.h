@@ -10,14 +10,27 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "tensor/quant_format.h"
 
 namespace nibble {
+
+// How the file holds a quantized layer.
+struct QuantRecord {
+  WeightKind weights = WeightKind::Int8;
+  ActivationKind activations = ActivationKind::Int8;
+  int64_t group = 64, rank = 0;
+  float shift = 0;        // added to the input before it is rounded to unsigned int4
+  bool smoothed = false;  // has an input scale
+  double error = 0;       // relative output error on calibration inputs
+};
 
 // Where parameters come from: a file, a mapping of foreign names, a formula.
 struct WeightSource {
   std::string label;  // for messages: "unet/diffusion_pytorch_model.safetensors"
   // The tensor of this name, or nothing. `wanted` is what the layer asks for; sources that make tensors use it.
   std::function<std::optional<Tensor>(const std::string& name, const Shape& wanted)> find;
+  // The record of the layer at this path, or nothing where its weight is a plain tensor. May be empty: nothing is quantized.
+  std::function<std::optional<QuantRecord>(const std::string& path)> quantized;
 };
 
 struct Parameter {
@@ -50,6 +63,11 @@ class Scope {
   Parameter matrix(std::string_view name, const Shape& shape) const;
   Parameter vector(std::string_view name, int64_t size) const;
   Parameter optional_vector(std::string_view name, int64_t size) const;
+
+  // Binds a tensor of exactly this type and shape, as quantized layers store them. Throws Error{NotFound, Corrupt}.
+  Parameter exact(std::string_view name, DType dtype, const Shape& shape) const;
+  // The record of a quantized layer at this path.
+  std::optional<QuantRecord> quantized() const;
 
   // Whether the source has `path.name`; a source that makes tensors on demand has everything, see `wanted`.
   bool has(std::string_view name, const Shape& wanted = {}) const;

@@ -44,10 +44,56 @@ Tensor transposed(const Tensor& from) {
   return to;
 }
 
+QuantRecord record_from_json(const Json& json, const std::string& path, const std::string& file) {
+  const auto text = [&](const char* key) {
+    const auto at = json.is_object() ? json.find(key) : json.end();
+    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  const auto number = [&](const char* key, double otherwise) {
+    const auto at = json.is_object() ? json.find(key) : json.end();
+    return at != json.end() && at->is_number() ? at->get<double>() : otherwise;
+  };
+  const auto weights = weight_kind_from_name(text("weights"));
+  const auto activations = activation_kind_from_name(text("activations"));
+  if (!weights || !activations)
+    fail(ErrorCode::Corrupt, "layer {}: record of {}: want weights int8 or int4 and activations float, int8 or int4, found \"{}\" and \"{}\"",
+         path, file, text("weights"), text("activations"));
+  const auto whole = [&](const char* key, double otherwise) {
+    const double v = number(key, otherwise);
+    return v >= 0 && v <= 4096 ? static_cast<int64_t>(v) : int64_t{-1};
+  };
+  QuantRecord r{*weights, *activations, whole("group", 64), whole("rank", 0), static_cast<float>(number("shift", 0)), false, number("error", 0)};
+  const auto smoothed = json.find("smoothed");
+  r.smoothed = smoothed != json.end() && smoothed->is_boolean() && smoothed->get<bool>();
+  return r;
+}
+
 }  // namespace
 
 NamedTensors::NamedTensors(WeightFile file, std::map<std::string, TensorAlias, std::less<>> aliases)
-    : file_(std::move(file)), aliases_(std::move(aliases)) {}
+    : file_(std::move(file)), aliases_(std::move(aliases)) {
+  const auto text = file_.metadata().find(kLayersKey);
+  if (text == file_.metadata().end()) return;
+  layers_ = std::make_shared<const Json>(parse_json(text->second, file_.path().string() + " (" + kLayersKey + ")"));
+  if (!layers_->is_object()) fail(ErrorCode::Corrupt, "file {}: {}: want a JSON object", file_.path().string(), kLayersKey);
+}
+
+std::optional<QuantRecord> NamedTensors::quantized(const std::string& path) const {
+  constexpr std::string_view kCodes = ".codes";
+  if (!layers_) return std::nullopt;
+  const auto alias = aliases_.find(path + std::string(kCodes));
+  if (alias == aliases_.end()) return std::nullopt;
+  const std::string& name = alias->second.source;
+  const auto found = layers_->find(name.substr(0, name.size() - kCodes.size()));
+  if (found == layers_->end())
+    fail(ErrorCode::Corrupt, "layer {}: {} holds its codes but {} has no record of it; quantize again", path, file_.path().string(), kLayersKey);
+  return record_from_json(*found, path, file_.path().string());
+}
+
+Json to_json(const QuantRecord& r) {
+  return {{"weights", to_string(r.weights)}, {"activations", to_string(r.activations)}, {"group", r.group}, {"rank", r.rank},
+          {"shift", r.shift}, {"smoothed", r.smoothed}, {"error", r.error}};
+}
 
 std::vector<TensorInfo> NamedTensors::tensors() const {
   std::vector<TensorInfo> out;
@@ -99,6 +145,7 @@ size_t NamedTensors::bytes() const {
 std::shared_ptr<const WeightSource> weight_source(NamedTensors tensors, std::string label) {
   auto source = std::make_shared<WeightSource>();
   source->label = std::move(label);
+  source->quantized = [tensors](const std::string& path) { return tensors.quantized(path); };
   source->find = [tensors = std::move(tensors)](const std::string& name, const Shape&) { return tensors.find(name); };
   return source;
 }

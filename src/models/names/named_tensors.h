@@ -3,10 +3,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "formats/weight_file.h"
 #include "nn/scope.h"
 
@@ -36,13 +38,21 @@ class NamedTensors {
   std::optional<TensorInfo> info(std::string_view name) const;
   bool has(std::string_view name) const { return aliases_.find(name) != aliases_.end(); }
   std::optional<Tensor> find(std::string_view name) const;
+  // The record of the quantized layer at this path (kLayersKey), or nothing.
+  std::optional<QuantRecord> quantized(const std::string& path) const;
   void drop_pages() const;  // of these tensors only
   size_t bytes() const;
 
  private:
   WeightFile file_;
   std::map<std::string, TensorAlias, std::less<>> aliases_;
+  std::shared_ptr<const Json> layers_;  // null: nothing is quantized
 };
+
+// Metadata of a quantized file: JSON {"unet.mid_block…to_q": {"weights", "activations", "group", "rank", "shift", "smoothed",
+// "error"}}, keys as in the file.
+constexpr const char* kLayersKey = "nibble.layers";
+Json to_json(const QuantRecord& record);
 
 // For nn::Scope; shares the file. `label` names it in messages.
 std::shared_ptr<const WeightSource> weight_source(NamedTensors tensors, std::string label);
