@@ -22,8 +22,16 @@ bool has_any(const std::string& words, const std::vector<std::string>& phrases) 
                      [&](const std::string& phrase) { return words.find(word_text(phrase)) != std::string::npos; });
 }
 
+void require_words(const std::vector<std::string>& phrases) {
+  for (const std::string& phrase : phrases) {
+    if (word_text(phrase).size() < 2)
+      fail(ErrorCode::InvalidArgument, "word '{}': want letters or digits, found none", phrase);
+  }
+}
+
 // Why a caption is not wanted; null if it is.
 const char* unwanted(const DatasetRequest& request, const std::string& caption) {
+  if (request.min_words + request.max_words == 0 && request.match.empty() && request.exclude.empty()) return nullptr;
   const std::string words = word_text(caption);
   const int64_t count = std::count(words.begin(), words.end(), ' ') - 1;
   if (count < request.min_words) return "too short";
@@ -207,6 +215,8 @@ CaptionSet open_dataset(const DatasetRequest& request) {
 
 DatasetResult make_dataset(Context& context, const DatasetRequest& request) {
   if (!request.splits.empty()) parse_shares(request.splits);
+  require_words(request.match);
+  require_words(request.exclude);
   CaptionSet set = open_dataset(request);
   DatasetResult result{.format = set.format, .source = set.source, .items = static_cast<int64_t>(set.items.size())};
   for (const CaptionItem& item : set.items) result.captions += static_cast<int64_t>(item.captions.size());
