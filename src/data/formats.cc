@@ -141,14 +141,18 @@ const CaptionFormat& caption_format(std::string_view name) {
 
 CaptionSet read_captions(std::string_view format_name, const ReadRequest& request) {
   const CaptionFormat* row = format_name.empty() ? nullptr : &caption_format(format_name);
-  if (!fs::exists(request.path)) {
-    fail(ErrorCode::NotFound, "data set {}: want a file or folder at {}, found nothing{}{}", row ? row->name : "",
-         request.path.string(), row ? "; it is laid out as " : "", row ? row->layout : "");
+  try {
+    if (!fs::exists(request.path)) {
+      fail(ErrorCode::NotFound, "data set{}{}: want a file or folder at {}, found nothing{}{}", row ? " " : "",
+           row ? row->name : "", request.path.string(), row ? "; it is laid out as " : "", row ? row->layout : "");
+    }
+    if (row == nullptr) row = &recognise(request.path);
+    CaptionSet set = row->read(request);
+    if (!request.split.empty()) keep_split(set, request.split);
+    return set;
+  } catch (const fs::filesystem_error& e) {
+    fail(ErrorCode::Io, "data set {}: cannot be read: {}", request.path.string(), e.code().message());
   }
-  if (row == nullptr) row = &recognise(request.path);
-  CaptionSet set = row->read(request);
-  if (!request.split.empty()) keep_split(set, request.split);
-  return set;
 }
 
 }  // namespace nibble

@@ -31,7 +31,7 @@ const std::vector<CaptionFormat>& caption_formats();
 const CaptionFormat& caption_format(std::string_view name);
 
 // Reads `request.path` as `format`; an empty format is recognised by the path. Only items of `request.split` stay where
-// it is named. Throws Error{NotFound} for absent files, Error{Corrupt} for damage with its place,
+// it is named. Throws Error{NotFound} for absent files, Error{Corrupt} for damage with its place, Error{Io},
 // Error{InvalidArgument} for a path of no known layout and for a split that the set does not have.
 CaptionSet read_captions(std::string_view format, const ReadRequest& request);
 

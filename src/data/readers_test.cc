@@ -335,6 +335,7 @@ TEST_F(Readers, Names_of_data_sets) {
   EXPECT_HAS(message("mjhk"), "did you mean mjhq?");
   EXPECT_HAS(message("imagenet"), "want one of coco2014");
   EXPECT_HAS(error(ErrorCode::NotFound, "mjhq", "nowhere"), "meta_data.json");
+  EXPECT_HAS(error(ErrorCode::Io, "mjhq", std::string(5000, 'x')), "cannot be read");
   write("thing.bin", "x");
   EXPECT_HAS(error(ErrorCode::InvalidArgument, "", "thing.bin"), "--dataset");
 }
