@@ -51,24 +51,31 @@ double wall(const std::function<void()>& body) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+struct BestPass {
+  double seconds = 1e30;
+  std::map<std::string, double> by_op;
+};
+
 // The best of `runs` passes after one to warm up.
-double best_pass(int runs, const std::function<void()>& body) {
+BestPass best_pass(int runs, Plan& plan, const std::function<void()>& body) {
+  plan.timing = true;
   body();
-  double best = 1e30;
-  for (int i = 0; i < runs; ++i) best = std::min(best, wall(body));
+  BestPass best;
+  for (int i = 0; i < runs; ++i)
+    if (const double took = wall(body); took < best.seconds) best = {took, plan.seconds_by_op};
   return best;
 }
 
-Json model_row(const Context& context, const char* what, double seconds, const GraphCost& cost, double peak, bool json, const Plan& plan) {
-  const double rate = cost.operations / seconds;
+Json model_row(const Context& context, const char* what, const BestPass& pass, const GraphCost& cost, double peak, bool json, const Plan& plan) {
+  const double seconds = pass.seconds, rate = cost.operations / seconds;
   Json row = {{"name", what}, {"seconds", seconds}, {"operations", cost.operations}, {"rate", rate}, {"ratio", rate / peak},
               {"arena_bytes", plan.arena_bytes()}};
   if (!json) {
-    std::printf("%-8s %8.3f s/pass, %7.1f Gop, %7.1f Gop/s = %4.1f %% of the peak of %d threads, buffers %.1f MB\n", what, seconds,
+    std::printf("%-8s %8.4f s/pass, %7.1f Gop, %7.1f Gop/s = %4.1f %% of the peak of %d threads, buffers %.1f MB\n", what, seconds,
                 cost.operations / 1e9, rate / 1e9, 100 * rate / peak, context.threads.size(), static_cast<double>(plan.arena_bytes()) / 1e6);
-    for (const auto& [op, took] : plan.seconds_by_op) std::printf("         %-24s %8.3f s\n", op.c_str(), took);
+    for (const auto& [op, took] : pass.by_op) std::printf("         %-24s %9.4f s\n", op.c_str(), took);
   }
-  for (const auto& [op, took] : plan.seconds_by_op) row["seconds_by_op"][op] = took;
+  for (const auto& [op, took] : pass.by_op) row["seconds_by_op"][op] = took;
   return row;
 }
 
@@ -88,15 +95,13 @@ Json bench_model(Context& context, const Options& o, bool json) {
     Conditioning text{Tensor::zeros(DType::F32, {1, model.text_encoders[0].config.positions, model.unet.mid.context_width}), {}, {}};
     if (model.sdxl) text.pooled = Tensor::zeros(DType::F32, {1, model.text_encoders.back().config.projection});
     unet.set_prompt(text, model.sdxl ? size_conditioning(model, width, width, false) : Tensor(), 0, 1);
-    unet.plan().timing = true;
-    const double seconds = best_pass(o.runs, [&] { unet.run(sample, 500, out); });
-    rows.push_back(model_row(context, "unet", seconds, graph_cost(unet.plan(), Rate::Step), peak, json, unet.plan()));
+    const BestPass pass = best_pass(o.runs, unet.plan(), [&] { unet.run(sample, 500, out); });
+    rows.push_back(model_row(context, "unet", pass, graph_cost(unet.plan(), Rate::Step), peak, json, unet.plan()));
     unet.release();
   }
   DecodeStage vae(context, model, latent, precision);
-  vae.plan().timing = true;
-  const double seconds = best_pass(o.runs, [&] { vae.run(sample); });
-  rows.push_back(model_row(context, "decode", seconds, graph_cost(vae.plan(), Rate::Step), peak, json, vae.plan()));
+  const BestPass pass = best_pass(o.runs, vae.plan(), [&] { vae.run(sample); });
+  rows.push_back(model_row(context, "decode", pass, graph_cost(vae.plan(), Rate::Step), peak, json, vae.plan()));
   return rows;
 }
 
@@ -108,9 +113,9 @@ Json bench_machine(Context& context, bool json) {
                 profile_path(profile.threads).c_str());
     for (const auto& [precision, cost] : profile.precisions)
       for (const auto& [op, work] : cost.by_op)
-        std::printf("%-5s %-12s %8.1f Gop/s, weights %6.3f ns a byte\n", precision.c_str(), op.c_str(), 1e-9 / work.seconds_per_operation,
-                    1e9 * work.seconds_per_weight_byte);
-    std::printf("an op of a small network takes %.1f us more than its work\n", 1e6 * profile.seconds_per_node);
+        std::printf("%-5s %-12s %8.1f Gop/s, weights %6.3f ns a byte, start %6.1f us\n", precision.c_str(), op.c_str(),
+                    1e-9 / work.seconds_per_operation, 1e9 * work.seconds_per_weight_byte, 1e6 * work.seconds_per_op);
+    std::printf("any other op: start %.1f us\n", 1e6 * profile.seconds_per_node);
     std::printf("first touch of a page: mapped %.2f us, fresh %.2f us; PNG %.1f ns a byte\n", 4096e6 * profile.seconds_per_mapped_byte,
                 4096e6 * profile.seconds_per_fresh_byte, 1e9 * profile.seconds_per_picture_byte);
   }

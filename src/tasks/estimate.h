@@ -18,10 +18,11 @@ struct StageEstimate {
   double other_bytes = 0;   // copies of inputs and results
   double runs = 1;          // passes of the graph
   GraphCost cost;           // of one pass
-  double once_seconds = 0;  // hoisted work and first touch of the weights
+  double open_seconds = 0;  // binding weights, recording and planning, building the tokenizer: measured by doing it
+  double once_seconds = 0;  // hoisted work and first touch of the weights and the arena
   double pass_seconds = 0;
   double bytes() const { return weight_bytes + arena_bytes + other_bytes; }
-  double seconds() const { return once_seconds + runs * pass_seconds; }
+  double seconds() const { return open_seconds + once_seconds + runs * pass_seconds; }
 };
 
 struct Estimate {
@@ -29,7 +30,8 @@ struct Estimate {
   double process_bytes = 0;  // the program before it loads anything
   double peak_bytes = 0;     // largest resident size
   double mean_bytes = 0;     // over the run's time
-  double seconds = 0;        // from the start of generate() to the picture
+  double picture_seconds = 0;  // encoding the PNG
+  double seconds = 0;        // from the start of generate() to the written picture
   int64_t width = 0, height = 0;
   int64_t strips = 1;        // of the decoder
   int steps = 0;

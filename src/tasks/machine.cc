@@ -10,6 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kFormat = 2;
+constexpr double kUsualPictureByte = 200e-9, kUsualStart = 25e-6;
 constexpr const char* kHeavyOps[] = {"linear", "conv2d", "attention"};
 
 double positive(const Json& json, const char* field, double otherwise, const std::string& where) {
@@ -38,27 +40,32 @@ MachineProfile profile_from_peaks(const Json& json, const std::string& where) {
   for (const auto& [precision, peak, size] : {std::tuple{"f32", f32, 4.0}, {"bf16", bf16, 2.0}}) {
     PrecisionCost& cost = p.precisions[precision];
     for (int i = 0; i < 3; ++i)
-      cost.by_op[kHeavyOps[i]] = {1 / (peak * positive(json, kFields[i], kUsual[i], where)), 2 / bandwidth};
+      cost.by_op[kHeavyOps[i]] = {1 / (peak * positive(json, kFields[i], kUsual[i], where)), 2 / bandwidth, kUsualStart};
     cost.seconds_per_element = 2 * size / bandwidth;
   }
-  p.seconds_per_node = 10e-6;
-  p.seconds_per_mapped_byte = 1 / bandwidth;
+  p.seconds_per_node = kUsualStart / 5;
+  p.seconds_per_mapped_byte = p.seconds_per_fresh_byte = 1 / bandwidth;
+  p.seconds_per_picture_byte = kUsualPictureByte;
   return p;
 }
 
 }  // namespace
 
 Json to_json(const MachineProfile& p) {
-  Json json = {{"format", 1},
+  Json json = {{"format", kFormat},
                {"name", p.name},
                {"threads", p.threads},
                {"seconds_per_node", p.seconds_per_node},
-               {"seconds_per_mapped_byte", p.seconds_per_mapped_byte}};
+               {"seconds_per_mapped_byte", p.seconds_per_mapped_byte},
+               {"seconds_per_fresh_byte", p.seconds_per_fresh_byte},
+               {"seconds_per_picture_byte", p.seconds_per_picture_byte}};
   for (const auto& [name, cost] : p.precisions) {
     Json& to = json["precisions"][name];
     to["seconds_per_element"] = cost.seconds_per_element;
     for (const auto& [op, work] : cost.by_op)
-      to[op] = {{"seconds_per_operation", work.seconds_per_operation}, {"seconds_per_weight_byte", work.seconds_per_weight_byte}};
+      to[op] = {{"seconds_per_operation", work.seconds_per_operation},
+                {"seconds_per_weight_byte", work.seconds_per_weight_byte},
+                {"seconds_per_op", work.seconds_per_op}};
   }
   return json;
 }
@@ -71,11 +78,13 @@ MachineProfile profile_from_json(const Json& json, const std::string& where) {
     p.threads = json.at("threads");
     p.seconds_per_node = json.at("seconds_per_node");
     p.seconds_per_mapped_byte = json.at("seconds_per_mapped_byte");
+    p.seconds_per_fresh_byte = json.at("seconds_per_fresh_byte");
+    p.seconds_per_picture_byte = json.at("seconds_per_picture_byte");
     for (const auto& [name, from] : json.at("precisions").items()) {
       PrecisionCost& cost = p.precisions[name];
       cost.seconds_per_element = from.at("seconds_per_element");
       for (const char* op : kHeavyOps)
-        cost.by_op[op] = {from.at(op).at("seconds_per_operation"), from.at(op).at("seconds_per_weight_byte")};
+        cost.by_op[op] = {from.at(op).at("seconds_per_operation"), from.at(op).at("seconds_per_weight_byte"), from.at(op).at("seconds_per_op")};
     }
   } catch (const Json::exception& e) {
     fail(ErrorCode::Corrupt, "{}: not a machine profile ({}); run 'nibble bench' again", where, e.what());
@@ -101,7 +110,9 @@ std::optional<MachineProfile> saved_profile(int threads) {
   const fs::path file = profile_path(threads);
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::nullopt;
-  return profile_from_json(read_json_file(file), file.string());
+  const Json json = read_json_file(file);
+  if (!json.is_object() || !json.contains("format") || json["format"] != kFormat) return std::nullopt;
+  return profile_from_json(json, file.string());
 }
 
 void save_profile(const MachineProfile& profile) {
@@ -119,9 +130,12 @@ double predict_seconds(const MachineProfile& machine, DType precision, const Gra
   double seconds = 0;
   for (const auto& [op, kind] : cost.by_op) {
     const auto work = found->second.by_op.find(op);
-    if (work != found->second.by_op.end())
-      seconds += kind.operations * work->second.seconds_per_operation + kind.weight_bytes * work->second.seconds_per_weight_byte;
-    seconds += kind.element_passes * found->second.seconds_per_element + static_cast<double>(kind.count) * machine.seconds_per_node;
+    const double count = static_cast<double>(kind.count);
+    if (work == found->second.by_op.end())
+      seconds += kind.element_passes * found->second.seconds_per_element + count * machine.seconds_per_node;
+    else
+      seconds += kind.operations * work->second.seconds_per_operation + kind.weight_bytes * work->second.seconds_per_weight_byte +
+                 count * work->second.seconds_per_op;
   }
   return seconds;
 }

@@ -16,7 +16,8 @@ namespace nibble {
 
 struct WorkCost {
   double seconds_per_operation = 0;  // of matrix products, convolutions or attention, all threads together
-  double seconds_per_weight_byte = 0;  // expanding weights into panels
+  double seconds_per_weight_byte = 0;  // fetching weights and expanding them into panels
+  double seconds_per_op = 0;           // starting on all threads, unequal shares, ragged edges: what small layers take beside
 };
 
 struct PrecisionCost {
@@ -29,8 +30,10 @@ struct MachineProfile {
   std::string origin;  // "measured" or the device file
   int threads = 1;
   std::map<std::string, PrecisionCost> precisions;  // "f32", "bf16"
-  double seconds_per_node = 0;                      // starting an op on all threads
+  double seconds_per_node = 0;                      // starting any other op
   double seconds_per_mapped_byte = 0;               // first touch of a page of a mapped file in the page cache
+  double seconds_per_fresh_byte = 0;                // first touch of a page of an arena
+  double seconds_per_picture_byte = 0;              // of 8-bit RGB, into PNG
 };
 
 Json to_json(const MachineProfile& profile);
@@ -40,10 +43,10 @@ MachineProfile profile_from_json(const Json& json, const std::string& where);
 // {"linear_efficiency", "conv2d_efficiency", "attention_efficiency"}, or a profile written by `nibble bench`.
 MachineProfile read_device(const std::filesystem::path& file);
 
-// Runs small networks and fits the costs; about 20 seconds.
+// Runs small networks and fits the costs; about 15 seconds.
 MachineProfile measure_machine(Context& context);
 
-// Where `nibble bench` keeps the profile of this machine: $NIBBLE_CACHE/machine-<threads>.json.
+// Where `nibble bench` keeps the profile of this machine: $NIBBLE_CACHE/machine-<threads>.json. One of an older program is none.
 std::filesystem::path profile_path(int threads);
 std::optional<MachineProfile> saved_profile(int threads);
 void save_profile(const MachineProfile& profile);

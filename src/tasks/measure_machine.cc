@@ -1,12 +1,13 @@
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "base/file.h"
 #include "base/random.h"
 #include "graph/plan.h"
+#include "image/codec.h"
 #include "ops/attention.h"
 #include "ops/basic.h"
 #include "ops/linear.h"
@@ -16,7 +17,7 @@
 namespace nibble {
 namespace {
 
-constexpr int kRounds = 5;
+constexpr int kRounds = 8;
 
 Tensor noise(const Shape& shape, DType dtype) {
   Tensor t = Tensor::zeros(DType::F32, shape);
@@ -30,60 +31,143 @@ struct Measured {
   GraphCost cost;
 };
 
-// Best of a few runs of `build` on an input of this shape.
-Measured measure(Context& context, DType dtype, const Shape& shape, const std::function<Value(Value)>& build) {
+double seconds_of(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Work that keeps all threads busy is timed by what they worked, so that other programs do not count; what is measured of
+// small ops is the waiting, by the clock on the wall.
+enum class Clock { Work, Wall };
+
+// Best of `rounds` runs of `build` on an input of this shape.
+Measured measure(Context& context, DType dtype, const Shape& shape, const std::function<Value(Value)>& build,
+                 Clock clock = Clock::Work, int rounds = kRounds) {
   Graph graph;
   const Value x = graph.input("x", {dtype, shape}, Rate::Step);
-  Plan plan(context, graph, {build(x)}, {.fuse = false});
+  Plan plan(context, graph, {build(x)});
   const Tensor input = noise(shape, dtype);
+  const clockid_t id = clock == Clock::Work ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
   double best = 1e30;
-  for (int i = 0; i <= kRounds; ++i) {
+  for (int i = 0; i <= rounds; ++i) {
     plan.bind(x, input.data(), input.bytes());
-    const auto start = std::chrono::steady_clock::now();
+    const double start = seconds_of(id);
     plan.run();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (i > 0) best = std::min(best, took.count());
+    if (i > 0) best = std::min(best, seconds_of(id) - start);
   }
-  return {best, graph_cost(plan, Rate::Step)};
+  return {clock == Clock::Work ? best / context.threads.size() : best, graph_cost(plan, Rate::Step)};
 }
 
 // Two sizes give two costs: t = operations · a + weight bytes · b.
-WorkCost solve(const Measured& large, const Measured& small, double node) {
-  const double o1 = large.cost.operations, w1 = large.cost.weight_bytes, t1 = large.seconds - node;
-  const double o2 = small.cost.operations, w2 = small.cost.weight_bytes, t2 = small.seconds - node;
+WorkCost solve(const Measured& large, const Measured& small) {
+  const double o1 = large.cost.operations, w1 = large.cost.weight_bytes, t1 = large.seconds;
+  const double o2 = small.cost.operations, w2 = small.cost.weight_bytes, t2 = small.seconds;
   const double b = std::max(0.0, (t2 - t1 * o2 / o1) / (w2 - w1 * o2 / o1));
-  return {std::max(1e-15, (t1 - w1 * b) / o1), b};
+  return {std::max(1e-15, (t1 - w1 * b) / o1), b, 0};
 }
 
-PrecisionCost measure_precision(Context& context, DType dtype, double node) {
-  const Tensor matrix = noise({1280, 1280}, DType::F16), kernel = noise({640, 640, 3, 3}, DType::F16);
-  const auto linear = [&](Value x) { return ops::linear(x, x.graph().constant(matrix)); };
-  const auto conv = [&](Value x) {
-    return ops::conv2d(x, x.graph().constant(kernel), {}, {.pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1});
+// `count` copies, so that a chain of layers finds its weights in memory, not in a cache, as a network does.
+std::vector<Tensor> copies(const Tensor& tensor, int count) {
+  std::vector<Tensor> out;
+  for (int i = 0; i < count; ++i) out.push_back(tensor.clone());
+  return out;
+}
+
+Value conv3x3(Value x, const Tensor& kernel) {
+  return ops::conv2d(x, x.graph().constant(kernel), {}, {.pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1});
+}
+
+PrecisionCost measure_precision(Context& context, DType dtype) {
+  const std::vector<Tensor> matrices = copies(noise({1280, 1280}, DType::F16), 32), kernels = copies(noise({640, 640, 3, 3}, DType::F16), 14);
+  const auto linears = [&](Value x) {
+    for (const Tensor& matrix : matrices) x = ops::linear(x, x.graph().constant(matrix));
+    return x;
   };
+  const auto convs = [&](Value x) {
+    for (const Tensor& kernel : kernels) x = conv3x3(x, kernel);
+    return x;
+  };
+  const auto linear = [&](Value x) { return ops::linear(x, x.graph().constant(matrices[0])); };
+  const auto conv = [&](Value x) { return conv3x3(x, kernels[0]); };
   PrecisionCost cost;
-  cost.by_op["linear"] = solve(measure(context, dtype, {2048, 1280}, linear), measure(context, dtype, {128, 1280}, linear), node);
-  cost.by_op["conv2d"] = solve(measure(context, dtype, {1, 32, 32, 640}, conv), measure(context, dtype, {1, 8, 8, 640}, conv), node);
+  cost.by_op["linear"] = solve(measure(context, dtype, {2048, 1280}, linear), measure(context, dtype, {128, 1280}, linears));
+  cost.by_op["conv2d"] = solve(measure(context, dtype, {1, 32, 32, 640}, conv), measure(context, dtype, {1, 8, 8, 640}, convs));
   const auto attention = [](Value x) { return ops::attention(x, x, x, {.heads = 8}); };
   const Measured a = measure(context, dtype, {1, 2048, 320}, attention);
-  cost.by_op["attention"] = {(a.seconds - node) / a.cost.operations, 0};
+  cost.by_op["attention"] = {a.seconds / a.cost.operations, 0, 0};
   const Tensor gamma = noise({320}, DType::F32);
   const auto passes = [&](Value x) {
     const Value g = x.graph().constant(gamma);
-    return ops::geglu(ops::add(ops::layer_norm(ops::silu(x), g, g, 1e-5f), x));
+    return ops::geglu(ops::add(ops::layer_norm(ops::silu(ops::group_norm(x, g, g, 32, 1e-5f)), g, g, 1e-5f), x));
   };
   const Measured p = measure(context, dtype, {4096, 320}, passes);
   cost.seconds_per_element = p.seconds / p.cost.element_passes;
   return cost;
 }
 
+// What a small layer takes beyond its operations and its weights, from a chain of `count` of them.
+void measure_start(Context& context, DType dtype, WorkCost& cost, const Shape& shape, const std::function<Value(Value)>& chain, int count) {
+  constexpr int kManyRounds = 60;
+  const Measured m = measure(context, dtype, shape, chain, Clock::Wall, kManyRounds);
+  const double known = m.cost.operations * cost.seconds_per_operation + m.cost.weight_bytes * cost.seconds_per_weight_byte;
+  cost.seconds_per_op = std::max(1e-6, (m.seconds - known) / count);
+}
+
+void measure_starts(Context& context, DType dtype, PrecisionCost& cost) {
+  constexpr int kLayers = 40;
+  const std::vector<Tensor> kernels = copies(noise({128, 128, 3, 3}, DType::BF16), kLayers);
+  const std::vector<Tensor> matrices = copies(noise({256, 256}, DType::BF16), kLayers);
+  measure_start(context, dtype, cost.by_op["conv2d"], {2, 8, 8, 128}, [&](Value x) {
+    for (const Tensor& kernel : kernels) x = conv3x3(x, kernel);
+    return x;
+  }, kLayers);
+  measure_start(context, dtype, cost.by_op["linear"], {128, 256}, [&](Value x) {
+    for (const Tensor& matrix : matrices) x = ops::linear(x, x.graph().constant(matrix));
+    return x;
+  }, kLayers);
+  measure_start(context, dtype, cost.by_op["attention"], {2, 64, 128}, [](Value x) {
+    for (int i = 0; i < kLayers; ++i) x = ops::attention(x, x, x, {.heads = 2});
+    return x;
+  }, kLayers);
+}
+
 double measure_node(Context& context) {
-  constexpr int kNodes = 200;
+  constexpr int kNodes = 200, kManyRounds = 60;
   const Measured m = measure(context, DType::F32, {4096}, [](Value x) {
     for (int i = 0; i < kNodes; ++i) x = ops::silu(x);
     return x;
-  });
+  }, Clock::Wall, kManyRounds);
   return m.seconds / kNodes;
+}
+
+double measure_fresh_byte() {
+  constexpr size_t kBytes = size_t{64} << 20;
+  double best = 1e30;
+  for (int i = 0; i < 3; ++i) {
+    const std::shared_ptr<void> memory = allocate(kBytes);
+    const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    for (size_t at = 0; at < kBytes; at += 4096) static_cast<volatile char*>(memory.get())[at] = 1;
+    best = std::min(best, (seconds_of(CLOCK_THREAD_CPUTIME_ID) - start) / static_cast<double>(kBytes));
+  }
+  return best;
+}
+
+// A picture with smooth parts and noise, as drawn ones are.
+double measure_picture_byte() {
+  Image image(256, 256, 3);
+  Generator generator(1);
+  std::vector<float> noise(image.pixels.size());
+  generator.randn(noise);
+  for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<uint8_t>(64 + i / 2048 % 128 + static_cast<size_t>(std::abs(noise[i]) * 2));
+  double best = 1e30;
+  for (int i = 0; i < 3; ++i) {
+    const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    const std::string png = encode_png(image);
+    const double took = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
+    if (!png.empty()) best = std::min(best, took / static_cast<double>(image.pixels.size()));
+  }
+  return best;
 }
 
 double measure_mapped_byte() {
@@ -92,11 +176,11 @@ double measure_mapped_byte() {
   double best = 1e30;
   for (int i = 0; i < 3; ++i) {
     const auto mapped = MappedFile::open(file);
-    const auto start = std::chrono::steady_clock::now();
+    const double start = seconds_of(CLOCK_THREAD_CPUTIME_ID);
     unsigned sum = 0;
     for (size_t at = 0; at < mapped->bytes().size(); at += 4096) sum += static_cast<unsigned>(mapped->bytes()[at]);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    if (sum != 0) best = std::min(best, took.count() / static_cast<double>(mapped->bytes().size()));
+    const double took = seconds_of(CLOCK_THREAD_CPUTIME_ID) - start;
+    if (sum != 0) best = std::min(best, took / static_cast<double>(mapped->bytes().size()));
   }
   std::filesystem::remove(file);
   return best;
@@ -109,10 +193,15 @@ MachineProfile measure_machine(Context& context) {
   p.name = "this machine";
   p.origin = "measured";
   p.threads = context.threads.size();
+  for (const DType dtype : {DType::F32, DType::BF16}) {
+    PrecisionCost& cost = p.precisions[to_string(dtype)];
+    cost = measure_precision(context, dtype);
+    measure_starts(context, dtype, cost);
+  }
   p.seconds_per_node = measure_node(context);
-  p.precisions["f32"] = measure_precision(context, DType::F32, p.seconds_per_node);
-  p.precisions["bf16"] = measure_precision(context, DType::BF16, p.seconds_per_node);
   p.seconds_per_mapped_byte = measure_mapped_byte();
+  p.seconds_per_fresh_byte = measure_fresh_byte();
+  p.seconds_per_picture_byte = measure_picture_byte();
   return p;
 }
 
