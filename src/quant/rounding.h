@@ -1,0 +1,40 @@
+// The grid a weight is rounded to: static scales, fixed before any code is chosen.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "quant/quantizer.h"
+
+namespace nibble::quant {
+
+struct Grid {
+  QuantShape shape;
+  std::vector<float> scales;    // [n]
+  std::vector<int16_t> ratios;  // [n, taps, groups], Int4 only
+};
+
+Grid make_grid(Context& context, const Matrix& weight, const QuantShape& shape);
+
+inline int ratio_of(const Grid& g, int64_t n, int64_t tap, int64_t k) {
+  if (g.shape.kind == WeightKind::Int8) return kRatioOne;
+  return g.ratios[static_cast<size_t>((n * g.shape.taps + tap) * g.shape.groups() + k / g.shape.group)];
+}
+
+// The distance of neighbouring codes.
+inline float step_of(const Grid& g, int64_t n, int64_t tap, int64_t k) {
+  return static_cast<float>(ratio_of(g, n, tap, k)) * (1.0f / kRatioOne) * g.scales[static_cast<size_t>(n)];
+}
+
+inline int8_t nearest_code(float w, float step, WeightKind kind) {
+  if (!(step > 0)) return 0;
+  const float limit = kind == WeightKind::Int8 ? kInt8Max : kInt4Max;
+  return static_cast<int8_t>(std::clamp(std::nearbyint(w / step), -limit, limit));
+}
+
+inline float executed_value(int code, int ratio, float scale, Executed form) {
+  return form == Executed::Panel ? static_cast<float>(panel_code(code, ratio)) * scale
+                                 : static_cast<float>(code * ratio) * (1.0f / kRatioOne) * scale;
+}
+
+}  // namespace nibble::quant

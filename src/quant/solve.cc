@@ -1,0 +1,226 @@
+// The steps of a method put together, for layers that share an input.
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "quant/quantizer.h"
+#include "tensor/dtype.h"
+
+namespace nibble::quant {
+namespace {
+
+constexpr Method kMethods[] = {
+    {"rtn", "round to nearest", false, false, false},
+    {"gptq", "rounding errors made up for by later channels", false, false, true},
+    {"smooth", "input outliers moved into the weights, then rounded to nearest", true, false, false},
+    {"svdquant", "smoothing and a low-rank branch in 16 bits, the rest rounded to nearest", true, true, false},
+    {"svdquant+gptq", "the same, the rest rounded by gptq", true, true, true},
+};
+
+constexpr int64_t kSearchRows = 128, kSearchOutputs = 128, kBranchRows = 256;
+constexpr int kRounds = 4;
+
+Executed form_of(const LayerProblem& p) {
+  return p.shape.kind == WeightKind::Int4 && p.activation == ActivationKind::Int8 ? Executed::Panel : Executed::Exact;
+}
+
+double squares(const Matrix& m) {
+  double sum = 0;
+  for (const float v : m.values) sum += static_cast<double>(v) * v;
+  return sum;
+}
+
+// Every step-th row, at most `count`.
+Matrix some_rows(const Matrix& m, int64_t count) {
+  const int64_t step = std::max<int64_t>(1, (m.rows + count - 1) / count);
+  Matrix out((m.rows + step - 1) / step, m.cols);
+  for (int64_t r = 0; r < out.rows; ++r) std::copy(m.row(r * step), m.row(r * step) + m.cols, out.row(r));
+  return out;
+}
+
+Inputs some_inputs(const Inputs& in, int64_t count) {
+  const int64_t step = std::max<int64_t>(1, (in.rows.rows + count - 1) / count);
+  Inputs out{some_rows(in.rows, count), {}, in.channel_max, in.one_scale_per_image};
+  for (int64_t r = 0; r < in.rows.rows; r += step) out.image.push_back(in.image[static_cast<size_t>(r)]);
+  return out;
+}
+
+Matrix scaled_columns(Matrix w, const std::vector<float>& s) {
+  if (s.empty()) return w;
+  const int64_t k = static_cast<int64_t>(s.size());
+  for (int64_t n = 0; n < w.rows; ++n)
+    for (int64_t i = 0; i < w.cols; ++i) w.row(n)[i] *= s[static_cast<size_t>(i % k)];
+  return w;
+}
+
+Matrix executed_matrix(const QuantWeight& q, Executed form) {
+  Matrix out;
+  out.rows = q.shape.n, out.cols = q.shape.taps * q.shape.k;
+  out.values = executed_weight(q, form);
+  return out;
+}
+
+std::vector<float> reciprocals(const std::vector<float>& s) {
+  std::vector<float> out;
+  for (const float v : s) out.push_back(1.0f / v);
+  return out;
+}
+
+// What the shift of the input adds to each output: subtracted again through the bias.
+std::vector<float> shift_outputs(const Matrix& executed, float shift, const std::vector<float>& input_scale, int64_t k) {
+  std::vector<float> out(static_cast<size_t>(executed.rows), 0.0f);
+  if (shift == 0) return out;
+  for (int64_t n = 0; n < executed.rows; ++n) {
+    double sum = 0;
+    for (int64_t i = 0; i < executed.cols; ++i)
+      sum += static_cast<double>(executed.row(n)[i]) * shift * (input_scale.empty() ? 1.0f : input_scale[static_cast<size_t>(i % k)]);
+    out[static_cast<size_t>(n)] = static_cast<float>(sum);
+  }
+  return out;
+}
+
+// Squared output error of rounding a sample of a layer's outputs to nearest under one smoothing vector.
+double smoothing_error(Context& context, const LayerProblem& p, const Inputs& sample, const Matrix& some_weights, const std::vector<float>& s) {
+  const std::vector<float> input_scale = reciprocals(s);
+  const Matrix x = simulate_activations(context.cpu, sample, p.shape, p.activation, p.shift, input_scale);
+  QuantShape shape = p.shape;
+  shape.n = some_weights.rows;
+  const Matrix w = executed_matrix(round_to_nearest(context, scaled_columns(some_weights, s), shape), form_of(p));
+  const std::vector<float> extra = shift_outputs(w, p.shift, input_scale, p.shape.k);
+  const Matrix want = product_nt(context, sample.rows, some_weights), got = product_nt(context, x, w);
+  double error = 0;
+  for (int64_t r = 0; r < want.rows; ++r)
+    for (int64_t n = 0; n < want.cols; ++n) {
+      const double d = want.row(r)[n] - (got.row(r)[n] - extra[static_cast<size_t>(n)]);
+      error += d * d;
+    }
+  return error;
+}
+
+// s of the best candidate for all layers together, or nothing when no smoothing is best.
+std::vector<float> find_smoothing(Context& context, const std::vector<LayerProblem>& layers) {
+  const LayerProblem& first = layers[0];
+  const int64_t k = first.shape.k;
+  std::vector<float> a(static_cast<size_t>(k), 0.0f), b(static_cast<size_t>(k), 0.0f);
+  for (int64_t i = 0; i < first.inputs->channel_max.rows; ++i)
+    for (int64_t c = 0; c < k; ++c) a[static_cast<size_t>(c)] = std::max(a[static_cast<size_t>(c)], first.inputs->channel_max.row(i)[c] + first.shift);
+  for (const LayerProblem& p : layers)
+    for (int64_t n = 0; n < p.weight.rows; ++n)
+      for (int64_t i = 0; i < p.weight.cols; ++i)
+        b[static_cast<size_t>(i % k)] = std::max(b[static_cast<size_t>(i % k)], std::abs(p.weight.row(n)[i]));
+  const Inputs sample = some_inputs(*first.inputs, kSearchRows);
+  std::vector<Matrix> weights;
+  for (const LayerProblem& p : layers) weights.push_back(some_rows(p.weight, kSearchOutputs));
+  std::vector<float> best;
+  double least = 0;
+  bool is_first = true;
+  for (const SmoothingCandidate& c : smoothing_candidates()) {
+    const std::vector<float> s = smoothing_vector(c, a, b);
+    double error = 0;
+    for (size_t i = 0; i < layers.size(); ++i) error += smoothing_error(context, layers[i], sample, weights[i], s);
+    if (!is_first && error > least) continue;  // ties go to the later candidate
+    least = error, best = s, is_first = false;
+  }
+  const bool plain = std::all_of(best.begin(), best.end(), [](float v) { return v == 1.0f; });
+  return plain ? std::vector<float>() : best;
+}
+
+void round_to_bf16(Matrix& m) {
+  for (float& v : m.values) v = to_float(to_bf16(v));
+}
+
+// W' - up · down, with the branch in the values that will be stored.
+Matrix take_branch(Context& context, const Method& method, const LayerProblem& p, const Matrix& smoothed, const Matrix& x,
+                   LayerSolution& out, uint64_t seed) {
+  if (!method.low_rank || p.rank == 0) return smoothed;
+  Branch branch = find_branch(context, smoothed, p.shape, form_of(p), some_rows(x, kBranchRows), p.rank, kRounds, seed);
+  out.up = std::move(branch.up);
+  out.down = scaled_columns(std::move(branch.down), out.input_scale);  // against the raw input
+  round_to_bf16(out.up);
+  round_to_bf16(out.down);
+  Matrix rest = smoothed;
+  const Matrix stored = product_nn(context, out.up, out.down);
+  const int64_t k = p.shape.k;
+  for (int64_t n = 0; n < rest.rows; ++n)
+    for (int64_t i = 0; i < rest.cols; ++i)
+      rest.row(n)[i] -= out.input_scale.empty() ? stored.row(n)[i] : stored.row(n)[i] / out.input_scale[static_cast<size_t>(i % k)];
+  return rest;
+}
+
+// Compares outputs, moves their mean error into the bias and records what is left.
+void finish(Context& context, const Method& method, const LayerProblem& p, const Matrix& x, LayerSolution& out) {
+  const Matrix executed = executed_matrix(out.weight, form_of(p));
+  const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
+  const Matrix want = product_nt(context, p.inputs->rows, p.weight);
+  Matrix got = product_nt(context, x, executed);
+  if (!out.up.empty()) {
+    const Matrix branch = product_nt(context, product_nt(context, p.inputs->rows, out.down), out.up);
+    for (size_t i = 0; i < got.values.size(); ++i) got.values[i] += branch.values[i];
+  }
+  const bool corrects = method.smoothing || method.gptq;
+  if (corrects || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
+  double error = 0;
+  for (int64_t n = 0; n < p.shape.n; ++n) {
+    double mean = 0;
+    for (int64_t r = 0; r < want.rows; ++r) mean += want.row(r)[n] - (got.row(r)[n] - extra[static_cast<size_t>(n)]);
+    mean = corrects ? mean / static_cast<double>(want.rows) : 0;
+    if (!out.bias_change.empty()) out.bias_change[static_cast<size_t>(n)] = static_cast<float>(mean) - extra[static_cast<size_t>(n)];
+    for (int64_t r = 0; r < want.rows; ++r) {
+      const double d = want.row(r)[n] - (got.row(r)[n] - extra[static_cast<size_t>(n)] + mean);
+      error += d * d;
+    }
+  }
+  const double whole = squares(want);
+  out.error = whole > 0 ? error / whole : 0;
+}
+
+LayerSolution solve_layer(Context& context, const Method& method, const LayerProblem& p, const std::vector<float>& s, uint64_t seed) {
+  LayerSolution out;
+  out.input_scale = reciprocals(s);
+  const bool observed = p.inputs != nullptr && p.inputs->rows.rows > 0;
+  out.shift = observed && p.activation == ActivationKind::Int4 ? p.shift : 0;
+  const Matrix smoothed = scaled_columns(p.weight, s);
+  if (!observed) {
+    out.weight = round_to_nearest(context, smoothed, p.shape);
+    Matrix difference = executed_matrix(out.weight, form_of(p));
+    for (size_t i = 0; i < difference.values.size(); ++i) difference.values[i] -= smoothed.values[i];
+    const double whole = squares(smoothed);
+    out.error = whole > 0 ? squares(difference) / whole : 0;
+    return out;
+  }
+  const Matrix x = simulate_activations(context.cpu, *p.inputs, p.shape, p.activation, out.shift, out.input_scale);
+  const Matrix rest = take_branch(context, method, p, smoothed, x, out, seed);
+  const bool gptq = method.gptq && p.shape.kind == WeightKind::Int4;
+  out.weight = gptq ? round_with_gptq(context, rest, p.shape, form_of(p), x) : round_to_nearest(context, rest, p.shape);
+  finish(context, method, p, x, out);
+  return out;
+}
+
+}  // namespace
+
+const Method& method_from_name(const std::string& name) {
+  std::string known;
+  for (const Method& m : kMethods) {
+    if (name == m.name) return m;
+    known += std::string(known.empty() ? "" : ", ") + m.name;
+  }
+  fail(ErrorCode::InvalidArgument, "method '{}': want one of {}", name, known);
+}
+
+std::vector<std::string> method_names() {
+  std::vector<std::string> names;
+  for (const Method& m : kMethods) names.emplace_back(m.name);
+  return names;
+}
+
+std::vector<LayerSolution> solve(Context& context, const Method& method, const std::vector<LayerProblem>& layers, uint64_t seed) {
+  std::vector<LayerSolution> out;
+  if (layers.empty()) return out;
+  const LayerProblem& first = layers[0];
+  const bool observed = first.inputs != nullptr && first.inputs->rows.rows > 0;
+  const std::vector<float> s = method.smoothing && observed ? find_smoothing(context, layers) : std::vector<float>();
+  for (const LayerProblem& p : layers) out.push_back(solve_layer(context, method, p, s, seed));
+  return out;
+}
+
+}  // namespace nibble::quant
