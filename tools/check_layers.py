@@ -4,6 +4,7 @@
 A file of src/ includes its own folder, folders of lower levels, and the folders of its level that its row lists.
 apps/cli includes anything below the C API; other apps, the bindings and the tests of the C API include nibble/ only.
 A third-party header is included by one file of ours (tests apart), and vector intrinsics by the kernels only.
+Headers define a type's name once in a namespace: two would be one to the linker.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import sys
 
 SUFFIXES = {".h", ".hpp", ".cc", ".cpp", ".c", ".inc", ".mm"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M)
+NAMESPACE = re.compile(r"^namespace ([\w:]+) \{", re.M)
+TYPE = re.compile(r"^(?:struct|class|enum class|union) (\w+)[^;{]*\{", re.M)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 PUBLIC = "nibble/"
 PUBLIC_ONLY = ("apps/", "bindings/", "tests/capi/")
@@ -68,6 +71,30 @@ def folder_of(name, layers):
         if "/".join(parts[:length]) in layers:
             return "/".join(parts[:length])
     return None
+
+
+def types_of(text):
+    """{qualified name: line} of the types that a header defines at namespace scope, which our layout leaves unindented."""
+    text = COMMENT.sub(lambda match: "\n" * match.group().count("\n"), text)
+    spaces = [(m.start(), m[1]) for m in NAMESPACE.finditer(text)]
+    found = {}
+    for m in TYPE.finditer(text):
+        outer = [name for start, name in spaces if start < m.start()]
+        if outer:
+            found[f"{outer[-1]}::{m[1]}"] = text.count("\n", 0, m.start()) + 1
+    return found
+
+
+def type_offences(root, files):
+    """Names defined by more than one header; headers of kernels' instruction sets are each compiled into a namespace of their own."""
+    places = collections.defaultdict(list)
+    for file in files:
+        if file.startswith("src/") and file.endswith(".h") and not file.startswith("src/kernels/simd/"):
+            for name, line in types_of((root / file).read_text(errors="replace")).items():
+                places[name].append(f"{file}:{line}")
+    for name, where in sorted(places.items()):
+        if len(where) > 1:
+            yield f"{name}: one header defines a type, found {len(where)}: {', '.join(where)}"
 
 
 def is_test(name):
@@ -172,6 +199,7 @@ def check(root):
         found = cycle(edges)
         if found:
             offences.append(f"{kind} include each other: {' -> '.join(found)}")
+    offences += type_offences(root, files)
     return offences, len(files)
 
 

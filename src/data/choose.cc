@@ -110,7 +110,7 @@ std::optional<PromptOrder> prompt_order_from_name(std::string_view name) {
   return std::nullopt;
 }
 
-std::vector<Prompt> choose_prompts(const CaptionSet& set, const PromptSelection& selection) {
+std::vector<ChosenPrompt> choose_prompts(const CaptionSet& set, const PromptSelection& selection) {
   require_domains(set, selection.domains);
   std::vector<size_t> items;
   for (size_t i = 0; i < set.items.size(); ++i) {
@@ -122,7 +122,7 @@ std::vector<Prompt> choose_prompts(const CaptionSet& set, const PromptSelection&
          set.source.string(), items.size());
   }
   take_by_order(set, selection, items, selection.count > 0 ? static_cast<size_t>(selection.count) : items.size());
-  std::vector<Prompt> prompts;
+  std::vector<ChosenPrompt> prompts;
   for (const size_t i : items) {
     const CaptionItem& item = set.items[i];
     NIBBLE_CHECK(!item.captions.empty(), "item {}", item.name);

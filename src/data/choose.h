@@ -43,7 +43,7 @@ struct PromptSelection {
   bool clean = false;  // clean_caption() of the text
 };
 
-struct Prompt {
+struct ChosenPrompt {
   std::string name, text;
   uint64_t seed = 0;  // of its picture's noise: name_hash(name)
   size_t item = 0;    // index in CaptionSet::items
@@ -51,7 +51,7 @@ struct Prompt {
 
 // The items must be sound (require_sound). Throws Error{InvalidArgument} for a domain that no item has, naming those
 // there are, and for a count beyond the items that are left.
-std::vector<Prompt> choose_prompts(const CaptionSet& set, const PromptSelection& selection);
+std::vector<ChosenPrompt> choose_prompts(const CaptionSet& set, const PromptSelection& selection);
 
 // Control characters and runs of white space become one blank, outer ones go.
 std::string clean_caption(std::string_view caption);

@@ -33,9 +33,9 @@ CaptionSet three_items() {
   return set;
 }
 
-std::vector<std::string> names(const std::vector<Prompt>& prompts) {
+std::vector<std::string> names(const std::vector<ChosenPrompt>& prompts) {
   std::vector<std::string> out;
-  for (const Prompt& prompt : prompts) out.push_back(prompt.name);
+  for (const ChosenPrompt& prompt : prompts) out.push_back(prompt.name);
   return out;
 }
 

@@ -46,7 +46,7 @@ struct Weights {
 };
 
 struct Span {
-  LogLevel from, to;
+  LogSnr from, to;
   float h;  // the step in lambda
 };
 
@@ -113,7 +113,7 @@ class Dpmpp2m final : public Sampler {
       noise_.resize(sample.size());
       noise(noise_);
     }
-    const LogLevel from = log_level(sigma(i)), to = log_level(sigma(i + 1));
+    const LogSnr from = log_snr(sigma(i)), to = log_snr(sigma(i + 1));
     const Span span{.from = from, .to = to, .h = to.lambda - from.lambda};
     const int order = order_at(i);
     const Weights w = weights(span, order);
@@ -172,13 +172,13 @@ class Dpmpp2m final : public Sampler {
   // D1 and D2 of DPM-Solver-3 (eq. B.10 there).
   void differences(int i, int order, const Span& span) {
     if (order < 2) return;
-    const LogLevel before = log_level(sigma(i - 1));
+    const LogSnr before = log_snr(sigma(i - 1));
     const float h0 = span.from.lambda - before.lambda, r0 = h0 / span.h, inverse0 = 1.0f / r0;
     const size_t size = outputs_[0].size();
     first_.resize(size);
     for (size_t k = 0; k < size; ++k) first_[k] = inverse0 * (outputs_[0][k] - outputs_[1][k]);
     if (order < 3) return;
-    const float r1 = (before.lambda - log_level(sigma(i - 2)).lambda) / span.h, inverse1 = 1.0f / r1;
+    const float r1 = (before.lambda - log_snr(sigma(i - 2)).lambda) / span.h, inverse1 = 1.0f / r1;
     const float mix = r0 / (r0 + r1), curve = 1.0f / (r0 + r1);
     second_.resize(size);
     for (size_t k = 0; k < size; ++k) {

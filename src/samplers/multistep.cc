@@ -64,7 +64,7 @@ Schedule multistep_schedule(const SchedulerConfig& config, int steps, std::span<
   Schedule schedule{.space = SampleSpace::VariancePreserving, .prediction = config.prediction_type, .steps = steps};
   schedule.sigmas = with_final_sigma(plan.sigmas, final_sigma);
   for (size_t i = 0; i < plan.timesteps.size(); ++i) {
-    const LogLevel level = log_level(schedule.sigmas[i]);
+    const LogSnr level = log_snr(schedule.sigmas[i]);
     schedule.calls.push_back({.timestep = static_cast<float>(plan.timesteps[i]),
                               .signal = level.alpha,
                               .noise = level.sigma,

@@ -10,10 +10,10 @@
 namespace nibble {
 
 // lambda = log(alpha / sigma), half the log signal-to-noise ratio.
-struct LogLevel {
+struct LogSnr {
   float alpha, sigma, lambda;
 };
-inline LogLevel log_level(float sigma) {
+inline LogSnr log_snr(float sigma) {
   const float alpha = 1.0f / std::sqrt(sigma * sigma + 1.0f), scaled = sigma * alpha;
   return {.alpha = alpha, .sigma = scaled, .lambda = std::log(alpha) - std::log(scaled)};
 }

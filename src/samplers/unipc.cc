@@ -45,7 +45,7 @@ bool parse_first_kind(const std::string& type) {
 
 // One step from `from` to `to`; ratios[j] = (lambda of the point j + 1 before `from` - lambda of `from`) / h.
 struct Move {
-  LogLevel from, to;
+  LogSnr from, to;
   float exponential, scale;  // expm1(h') and B(h'), h' = -h when originals are predicted
   std::vector<float> ratios;
   std::vector<float> moments;  // right-hand side b of eq. 12
@@ -99,11 +99,11 @@ class Unipc final : public Sampler {
 
   // The move from level `from` to the next one, whose history starts at `from`.
   Move plan(int from, int order) const {
-    Move move{.from = log_level(sigma(from)), .to = log_level(sigma(from + 1))};
+    Move move{.from = log_snr(sigma(from)), .to = log_snr(sigma(from + 1))};
     const float h = move.to.lambda - move.from.lambda, signed_h = config_.predict_x0 ? -h : h;
     move.exponential = std::expm1(signed_h);
     move.scale = first_kind_ ? signed_h : move.exponential;
-    for (int j = 1; j < order; ++j) move.ratios.push_back((log_level(sigma(from - j)).lambda - move.from.lambda) / h);
+    for (int j = 1; j < order; ++j) move.ratios.push_back((log_snr(sigma(from - j)).lambda - move.from.lambda) / h);
     float phi = move.exponential / signed_h - 1.0f, factorial = 1;
     for (int j = 1; j <= order; ++j) {
       move.moments.push_back(phi * factorial / move.scale);

@@ -77,7 +77,7 @@ void drop_repeated(const DatasetRequest& request, CaptionSet& set, DatasetResult
   all.order = PromptOrder::File;
   std::unordered_set<std::string> seen;
   std::vector<bool> repeated(set.items.size());
-  for (const Prompt& prompt : choose_prompts(set, all)) {
+  for (const ChosenPrompt& prompt : choose_prompts(set, all)) {
     repeated[prompt.item] = !seen.insert(word_text(prompt.text)).second;
     if (repeated[prompt.item]) ++result.left_out["repeated captions"];
   }
@@ -227,7 +227,7 @@ DatasetResult make_dataset(Context& context, const DatasetRequest& request) {
     fail(ErrorCode::InvalidArgument, "data set {}: want items, found none that are left of {}", set.source.string(),
          result.items);
   result.domains = count_domains(set);
-  for (const Prompt& prompt : choose_prompts(set, request.selection)) {
+  for (const ChosenPrompt& prompt : choose_prompts(set, request.selection)) {
     const CaptionItem& item = set.items[prompt.item];
     result.rows.push_back({prompt.name, prompt.text, affixed(prompt.text, request.prefix, request.suffix), item.picture,
                            item.split, item.domains, prompt.seed});

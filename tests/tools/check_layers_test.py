@@ -94,6 +94,12 @@ class CheckLayers(unittest.TestCase):
         files = {"src/formats/a.h": '#include "text/b.h"\n', "src/text/b.h": "", "src/text/c.h": '#include "formats/a.h"\n'}
         self.assert_one(self.offences(files, layers), "folders", "formats -> text -> formats")
 
+    def test_a_type_has_one_header(self):
+        one = {"src/base/a.h": "namespace nibble {\nstruct Prompt {\n};\n}\n", "src/base/b.h": "namespace nibble::b {\nstruct Prompt {\n};\n}\n"}
+        self.assertEqual(self.offences(one), [])
+        two = {**one, "src/tensor/c.h": "namespace nibble {\nclass Prompt : public Text {\n};\n}\n"}
+        self.assert_one(self.offences(two), "nibble::Prompt", "src/base/a.h:2", "src/tensor/c.h:2")
+
     def test_a_row_that_lists_another_level_is_refused(self):
         self.assert_one(self.offences({}, "0 base\n1 tensor base\n"), "tensor lists base")
 
