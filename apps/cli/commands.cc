@@ -6,6 +6,7 @@ void add_generate(CLI::App& app, const Common& common, std::function<void()>& ru
 void add_estimate(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_convert(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_quantize(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_compare(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_dataset(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run);
@@ -16,6 +17,7 @@ const std::vector<Command>& commands() {
       {"estimate", add_estimate},
       {"inspect", add_inspect},
       {"convert", add_convert},
+      {"quantize", add_quantize},
       {"compare", add_compare},
       {"dataset", add_dataset},
       {"bench", add_bench},

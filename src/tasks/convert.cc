@@ -9,7 +9,9 @@ namespace {
 constexpr const char* kTokenizerFiles[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json",
                                            "tokenizer.json"};
 
-Metadata metadata_of(const models::ModelSource& source) {
+}  // namespace
+
+Metadata one_file_metadata(const models::ModelSource& source) {
   Json header = {{"format", models::kOneFileFormat}, {"family", models::to_string(source.family)}};
   Metadata metadata;
   for (const models::ModelPart& part : source.parts) {
@@ -21,8 +23,6 @@ Metadata metadata_of(const models::ModelSource& source) {
   metadata[models::kOneFileKey] = header.dump();
   return metadata;
 }
-
-}  // namespace
 
 void convert_model(Context& context, const models::ModelSource& source, DType dtype, const std::filesystem::path& out) {
   if (source.family == models::Family::Unknown || source.parts.empty())
@@ -37,7 +37,7 @@ void convert_model(Context& context, const models::ModelSource& source, DType dt
       order.emplace_back(part.name, info.name);
     }
   }
-  SafetensorsWriter writer(out, infos, metadata_of(source));
+  SafetensorsWriter writer(out, infos, one_file_metadata(source));
   std::string open_part;
   std::optional<models::NamedTensors> tensors;
   for (size_t i = 0; i < order.size(); ++i) {

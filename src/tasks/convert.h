@@ -13,4 +13,7 @@ namespace nibble {
 // Throws Error{Unsupported} for a source without a known family, Error{Io}.
 void convert_model(Context& context, const models::ModelSource& source, DType dtype, const std::filesystem::path& out);
 
+// The metadata of a one-file model: family, configs, tokenizers.
+Metadata one_file_metadata(const models::ModelSource& source);
+
 }  // namespace nibble

@@ -16,7 +16,7 @@ ResnetBlock2D resnet(const Scope& s, int64_t in, int64_t out, const VaeConfig& c
 
 nn::Linear projection(const Scope& s, const char* name, const char* old_name, int64_t channels) {
   const Scope at = s / name;
-  return nn::Linear(at.has("weight", {channels, channels}) ? at : s / old_name, channels, channels);
+  return nn::Linear(at.quantized() || at.has("weight", {channels, channels}) ? at : s / old_name, channels, channels);
 }
 
 }  // namespace

@@ -1,0 +1,42 @@
+// One command from a checkpoint to a quantized file: calibrate, solve layer by layer, write.
+#pragma once
+
+#include "base/json.h"
+#include "tasks/quantize/calibration.h"
+
+namespace nibble {
+
+struct QuantizedLayerReport {
+  std::string name;
+  QuantRecord record;
+  QuantShape shape;
+  size_t bytes = 0, source_bytes = 0;  // of the weight with all that belongs to it
+};
+
+struct QuantizeReport {
+  std::vector<QuantizedLayerReport> layers;
+  size_t bytes = 0;         // of the file
+  size_t source_bytes = 0;  // of the source's tensors
+};
+
+// Runs everything that a run before has not left in the work folder, writes `request.out` (temporary and rename) and removes the work
+// folder. Progress stages "sample", "observe", "observe decoder", "quantize", "write". Same request, same bytes, also after a
+// kill at any moment. Throws Error{Unsupported} for sources of no known family or already quantized, Error{Io},
+// Error{OutOfMemory} over the request's limit, Error{Cancelled}.
+QuantizeReport quantize_model(Context& context, const QuantizeRequest& request);
+
+Json to_json(const QuantizeReport& report);
+
+// --- Steps.
+
+// Solves the planned layers into `work`/solved, one file each.
+void solve_layers(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
+                  const QuantizeRequest& request, const std::filesystem::path& work);
+
+// Everything of the source, with solved layers in place of their weights, as one file.
+QuantizeReport write_quantized(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
+                               const QuantizeRequest& request, const std::filesystem::path& work);
+
+std::filesystem::path solved_file(const std::filesystem::path& work, size_t layer);
+
+}  // namespace nibble
