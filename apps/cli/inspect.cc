@@ -10,7 +10,7 @@ namespace {
 
 struct Options {
   std::string model = "emoji";
-  bool tensors = false;
+  bool tensors = false, layers = false;
 };
 
 struct PartSummary {
@@ -19,11 +19,20 @@ struct PartSummary {
   std::map<std::string, int64_t> dtypes;  // parameters by storage type
 };
 
-PartSummary summarize(const std::vector<TensorInfo>& tensors) {
+using Layers = std::vector<models::NamedTensors::QuantizedLayer>;
+
+PartSummary summarize(const std::vector<TensorInfo>& tensors, const Layers& layers) {
+  std::map<std::string, int64_t> codes_a_byte;
+  for (const auto& layer : layers) codes_a_byte[layer.path] = layer.record.weights == WeightKind::Int4 ? 2 : 1;
   PartSummary s;
   for (const TensorInfo& info : tensors) {
+    const size_t dot = info.name.rfind('.');
+    const auto layer = codes_a_byte.find(info.name.substr(0, dot));
+    const std::string leaf = info.name.substr(dot + 1);
     ++s.tensors;
-    s.parameters += info.shape.count();
+    // Scales and branches describe a weight; they are none.
+    if (layer == codes_a_byte.end() || leaf == "bias") s.parameters += info.shape.count();
+    else if (leaf == "codes") s.parameters += info.shape.count() * layer->second;
     s.bytes += info.bytes();
     s.dtypes[to_string(info.dtype)] += info.shape.count();
   }
@@ -44,6 +53,44 @@ void print_part(const models::ModelPart& part, const PartSummary& s) {
   std::printf("\n");
 }
 
+std::string precision_of(const QuantRecord& r) {
+  return fmt::format("w{}a{}", r.weights == WeightKind::Int8 ? 8 : 4,
+                     r.activations == ActivationKind::Float ? 16 : r.activations == ActivationKind::Int8 ? 8 : 4);
+}
+
+Json layers_json(const Layers& layers) {
+  Json list = Json::array();
+  for (const auto& layer : layers) {
+    Json entry = models::to_json(layer.record);
+    entry["name"] = layer.path;
+    entry["bytes"] = layer.bytes;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+void print_layers(const Layers& layers, bool each) {
+  struct Group {
+    int64_t layers = 0;
+    size_t bytes = 0;
+    double error = 0;
+  };
+  std::map<std::string, Group> groups;
+  for (const auto& [path, record, bytes] : layers) {
+    Group& g = groups[precision_of(record)];
+    ++g.layers, g.bytes += bytes, g.error += record.error;
+  }
+  for (const auto& [precision, g] : groups)
+    std::printf("    %-6s %4ld layers %45.1f MB  mean relative error %.1e\n", precision.c_str(), static_cast<long>(g.layers),
+                static_cast<double>(g.bytes) / 1e6, g.error / static_cast<double>(g.layers));
+  if (!each) return;
+  std::printf("    %-74s %-6s %5s %4s %8s %5s %9s %9s\n", "layer", "", "group", "rank", "smoothed", "shift", "kB", "error");
+  for (const auto& [path, r, bytes] : layers)
+    std::printf("    %-74s %-6s %5s %4ld %8s %5.2f %9.1f %9.1e\n", path.c_str(), precision_of(r).c_str(),
+                r.weights == WeightKind::Int4 ? std::to_string(r.group).c_str() : "-", static_cast<long>(r.rank), r.smoothed ? "yes" : "no", r.shift,
+                static_cast<double>(bytes) / 1e3, r.error);
+}
+
 void run(const Options& o, const Common& common) {
   const models::ModelSource source = models::open_model(model_path(o.model));
   Json json = {{"path", source.path.string()}, {"layout", models::to_string(source.layout)}, {"family", models::to_string(source.family)},
@@ -53,12 +100,15 @@ void run(const Options& o, const Common& common) {
   PartSummary total;
   for (const models::ModelPart& part : source.parts) {
     const std::vector<TensorInfo> tensors = part.weights.empty() ? std::vector<TensorInfo>() : source.tensors(part.name).tensors();
-    const PartSummary s = summarize(tensors);
+    const Layers layers = part.weights.empty() ? Layers() : source.tensors(part.name).quantized_layers();
+    const PartSummary s = summarize(tensors, layers);
     total.parameters += s.parameters;
     total.bytes += s.bytes;
     Json& entry = json["parts"][part.name];
     entry = {{"class", part.class_name}, {"parameters", s.parameters}, {"bytes", s.bytes}, {"tensors", s.tensors}, {"config", part.config}};
     if (!common.json) print_part(part, s);
+    if (!layers.empty() && common.json) entry["quantized_layers"] = layers_json(layers);
+    if (!layers.empty() && !common.json) print_layers(layers, o.layers);
     if (!o.tensors) continue;
     for (const TensorInfo& info : tensors) {
       if (common.json) entry["list"].push_back({{"name", info.name}, {"dtype", to_string(info.dtype)}, {"shape", info.shape.dims()}});
@@ -79,6 +129,7 @@ void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run
   const auto o = std::make_shared<Options>();
   CLI::App* c = app.add_subcommand("inspect", "What a model file or folder holds: family, parts, precisions, sizes, what is missing");
   c->add_option("model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
+  c->add_flag("--layers", o->layers, "List every quantized layer: precision, group, rank, bytes, relative output error in calibration");
   c->add_flag("--tensors", o->tensors, "List every tensor");
   c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
 }

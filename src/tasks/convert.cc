@@ -31,7 +31,10 @@ void convert_model(Context& context, const models::ModelSource& source, DType dt
   std::vector<std::pair<std::string, std::string>> order;  // part, name
   for (const models::ModelPart& part : source.parts) {
     if (part.weights.empty()) continue;
-    for (const TensorInfo& info : source.tensors(part.name).tensors()) {
+    const models::NamedTensors part_tensors = source.tensors(part.name);
+    if (!part_tensors.quantized_layers().empty())
+      fail(ErrorCode::Unsupported, "model {}: is quantized; convert the checkpoint it was made from", source.path.string());
+    for (const TensorInfo& info : part_tensors.tensors()) {
       const DType kept = traits(info.dtype).floating ? dtype : info.dtype;
       infos.push_back({part.name + "." + info.name, kept, info.shape});
       order.emplace_back(part.name, info.name);

@@ -10,9 +10,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr double kUsualPictureByte = 200e-9, kUsualStart = 25e-6;
-constexpr const char* kHeavyOps[] = {"linear", "conv2d", "attention"};
+
+// Ops whose cost is that of their arithmetic, and what they usually reach of which peak.
+struct HeavyOp {
+  const char *name, *efficiency_field;
+  double usual_efficiency;
+  bool integer;
+};
+constexpr HeavyOp kHeavyOps[] = {{"linear", "linear_efficiency", 0.85, false},
+                                 {"conv2d", "conv2d_efficiency", 0.8, false},
+                                 {"attention", "attention_efficiency", 0.6, false},
+                                 {"linear_w16", "linear_efficiency", 0.8, false},
+                                 {"conv2d_w16", "conv2d_efficiency", 0.75, false},
+                                 {"linear_int8", "linear_int8_efficiency", 0.7, true},
+                                 {"conv2d_int8", "conv2d_int8_efficiency", 0.7, true},
+                                 {"linear_int4", "linear_int4_efficiency", 0.65, true},
+                                 {"conv2d_int4", "conv2d_int4_efficiency", 0.65, true}};
 
 double positive(const Json& json, const char* field, double otherwise, const std::string& where) {
   if (!json.contains(field)) return otherwise;
@@ -35,12 +50,12 @@ MachineProfile profile_from_peaks(const Json& json, const std::string& where) {
   p.threads = static_cast<int>(required(json, "cores", where));
   const double bandwidth = required(json, "bandwidth_gb_s", where) * 1e9;
   const double f32 = required(json, "f32_gflops", where) * 1e9, bf16 = positive(json, "bf16_gflops", f32 / 1e9, where) * 1e9;
-  constexpr double kUsual[] = {0.85, 0.8, 0.6};
-  constexpr const char* kFields[] = {"linear_efficiency", "conv2d_efficiency", "attention_efficiency"};
+  const double int8 = positive(json, "int8_gops", 2 * f32 / 1e9, where) * 1e9;
   for (const auto& [precision, peak, size] : {std::tuple{"f32", f32, 4.0}, {"bf16", bf16, 2.0}}) {
     PrecisionCost& cost = p.precisions[precision];
-    for (int i = 0; i < 3; ++i)
-      cost.by_op[kHeavyOps[i]] = {1 / (peak * positive(json, kFields[i], kUsual[i], where)), 2 / bandwidth, kUsualStart};
+    for (const HeavyOp& op : kHeavyOps)
+      cost.by_op[op.name] = {1 / ((op.integer ? int8 : peak) * positive(json, op.efficiency_field, op.usual_efficiency, where)), 2 / bandwidth,
+                             kUsualStart};
     cost.seconds_per_element = 2 * size / bandwidth;
   }
   p.seconds_per_node = kUsualStart / 5;
@@ -83,8 +98,10 @@ MachineProfile profile_from_json(const Json& json, const std::string& where) {
     for (const auto& [name, from] : json.at("precisions").items()) {
       PrecisionCost& cost = p.precisions[name];
       cost.seconds_per_element = from.at("seconds_per_element");
-      for (const char* op : kHeavyOps)
-        cost.by_op[op] = {from.at(op).at("seconds_per_operation"), from.at(op).at("seconds_per_weight_byte"), from.at(op).at("seconds_per_op")};
+      for (const HeavyOp& op : kHeavyOps) {
+        const Json& work = from.at(op.name);
+        cost.by_op[op.name] = {work.at("seconds_per_operation"), work.at("seconds_per_weight_byte"), work.at("seconds_per_op")};
+      }
     }
   } catch (const Json::exception& e) {
     fail(ErrorCode::Corrupt, "{}: not a machine profile ({}); run 'nibble bench' again", where, e.what());

@@ -21,7 +21,7 @@ struct WorkCost {
 };
 
 struct PrecisionCost {
-  std::map<std::string, WorkCost> by_op;  // "linear", "conv2d", "attention"
+  std::map<std::string, WorkCost> by_op;  // "linear", "conv2d", "attention", and the quantized: "linear_int8" ...
   double seconds_per_element = 0;         // one pass over one element of anything else
 };
 
@@ -40,10 +40,11 @@ Json to_json(const MachineProfile& profile);
 MachineProfile profile_from_json(const Json& json, const std::string& where);
 
 // A device described by {"name", "cores", "f32_gflops", "bf16_gflops", "bandwidth_gb_s"} (peaks of all cores) and optionally
-// {"linear_efficiency", "conv2d_efficiency", "attention_efficiency"}, or a profile written by `nibble bench`.
+// "int8_gops" (twice the float rate if absent) and efficiencies: linear_, conv2d_, attention_, linear_int8_, conv2d_int8_, linear_int4_,
+// conv2d_int4_efficiency; or a profile written by `nibble bench`.
 MachineProfile read_device(const std::filesystem::path& file);
 
-// Runs small networks and fits the costs; about 15 seconds.
+// Runs small networks and fits the costs; about half a minute.
 MachineProfile measure_machine(Context& context);
 
 // Where `nibble bench` keeps the profile of this machine: $NIBBLE_CACHE/machine-<threads>.json. One of an older program is none.

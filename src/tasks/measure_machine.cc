@@ -1,5 +1,8 @@
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -12,12 +15,14 @@
 #include "ops/basic.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/quantized.h"
 #include "tasks/machine.h"
 
 namespace nibble {
 namespace {
 
 constexpr int kRounds = 8;
+constexpr int kSmallLayers = 40;  // of a chain that measures starting
 
 Tensor noise(const Shape& shape, DType dtype) {
   Tensor t = Tensor::zeros(DType::F32, shape);
@@ -114,22 +119,71 @@ void measure_start(Context& context, DType dtype, WorkCost& cost, const Shape& s
   cost.seconds_per_op = std::max(1e-6, (m.seconds - known) / count);
 }
 
+// `count` packed weights with the constants that an op reads, in one graph.
+struct QuantizedLayers {
+  QuantShape shape;
+  int64_t kernel;
+  ActivationKind activation;
+  std::vector<PackedWeight> weights;
+
+  QuantizedLayers(int64_t side, int64_t kernel_side, WeightKind kind, ActivationKind activations, int count)
+      : shape{side, kernel_side * kernel_side, side, kind, kActivationGroup}, kernel(kernel_side), activation(activations) {
+    QuantWeight weight{shape, {}, std::vector<float>(static_cast<size_t>(side), 1e-3f), {}};
+    for (int64_t i = 0; i < side * shape.taps * side; ++i) weight.codes.push_back(static_cast<int8_t>(i % 13 - 6));
+    if (kind == WeightKind::Int4) weight.ratios.assign(static_cast<size_t>(side * shape.taps * shape.groups()), 1000);
+    weights.assign(static_cast<size_t>(count), pack(weight));
+  }
+
+  Value operator()(Value x) const {
+    for (const PackedWeight& w : weights) {
+      const auto constant = [&x](DType dtype, const void* data, int64_t count) {
+        return x.graph().constant(Tensor::view(dtype, {count}, data, nullptr));
+      };
+      ops::QuantizedWeight q{shape, kernel, kernel, activation, 0, 0};
+      q.codes = constant(DType::U8, w.codes.data(), static_cast<int64_t>(w.codes.size()));
+      q.scales = constant(DType::F32, w.scales.data(), static_cast<int64_t>(w.scales.size()));
+      if (shape.kind == WeightKind::Int4) q.ratios = constant(DType::I16, w.ratios.data(), static_cast<int64_t>(w.ratios.size()));
+      x = kernel == 1 ? ops::quantized_linear(x, q) : ops::quantized_conv2d(x, q, {.pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1});
+    }
+    return x;
+  }
+};
+
+void measure_quantized(Context& context, DType dtype, PrecisionCost& cost) {
+  struct Row {
+    const char* op;
+    ActivationKind activation;
+  };
+  for (const Row& row : {Row{"_int8", ActivationKind::Int8}, Row{"_int4", ActivationKind::Int4}, Row{"_w16", ActivationKind::Float}}) {
+    const auto layers = [&row](int64_t side, int64_t kernel, int count) {
+      return QuantizedLayers(side, kernel, WeightKind::Int4, row.activation, count);
+    };
+    constexpr int kFewRounds = 3;
+    const auto work = [&](const Shape& shape, const QuantizedLayers& l) { return measure(context, dtype, shape, l, Clock::Work, kFewRounds); };
+    WorkCost& linear = cost.by_op[std::string("linear") + row.op];
+    WorkCost& conv = cost.by_op[std::string("conv2d") + row.op];
+    linear = solve(work({2048, 1280}, layers(1280, 1, 1)), work({128, 1280}, layers(1280, 1, 24)));
+    conv = solve(work({1, 32, 32, 640}, layers(640, 3, 1)), work({1, 8, 8, 640}, layers(640, 3, 10)));
+    measure_start(context, dtype, linear, {128, 256}, layers(256, 1, kSmallLayers), kSmallLayers);
+    measure_start(context, dtype, conv, {2, 8, 8, 128}, layers(128, 3, kSmallLayers), kSmallLayers);
+  }
+}
+
 void measure_starts(Context& context, DType dtype, PrecisionCost& cost) {
-  constexpr int kLayers = 40;
-  const std::vector<Tensor> kernels = copies(noise({128, 128, 3, 3}, DType::BF16), kLayers);
-  const std::vector<Tensor> matrices = copies(noise({256, 256}, DType::BF16), kLayers);
+  const std::vector<Tensor> kernels = copies(noise({128, 128, 3, 3}, DType::BF16), kSmallLayers);
+  const std::vector<Tensor> matrices = copies(noise({256, 256}, DType::BF16), kSmallLayers);
   measure_start(context, dtype, cost.by_op["conv2d"], {2, 8, 8, 128}, [&](Value x) {
     for (const Tensor& kernel : kernels) x = conv3x3(x, kernel);
     return x;
-  }, kLayers);
+  }, kSmallLayers);
   measure_start(context, dtype, cost.by_op["linear"], {128, 256}, [&](Value x) {
     for (const Tensor& matrix : matrices) x = ops::linear(x, x.graph().constant(matrix));
     return x;
-  }, kLayers);
+  }, kSmallLayers);
   measure_start(context, dtype, cost.by_op["attention"], {2, 64, 128}, [](Value x) {
-    for (int i = 0; i < kLayers; ++i) x = ops::attention(x, x, x, {.heads = 2});
+    for (int i = 0; i < kSmallLayers; ++i) x = ops::attention(x, x, x, {.heads = 2});
     return x;
-  }, kLayers);
+  }, kSmallLayers);
 }
 
 double measure_node(Context& context) {
@@ -197,11 +251,15 @@ MachineProfile measure_machine(Context& context) {
     PrecisionCost& cost = p.precisions[to_string(dtype)];
     cost = measure_precision(context, dtype);
     measure_starts(context, dtype, cost);
+    measure_quantized(context, dtype, cost);
   }
   p.seconds_per_node = measure_node(context);
   p.seconds_per_mapped_byte = measure_mapped_byte();
   p.seconds_per_fresh_byte = measure_fresh_byte();
   p.seconds_per_picture_byte = measure_picture_byte();
+#ifdef __GLIBC__
+  ::malloc_trim(0);  // an estimate in this process counts what is resident
+#endif
   return p;
 }
 

@@ -95,6 +95,16 @@ Json to_json(const QuantRecord& r) {
           {"shift", r.shift}, {"smoothed", r.smoothed}, {"error", r.error}};
 }
 
+std::vector<NamedTensors::QuantizedLayer> NamedTensors::quantized_layers() const {
+  std::vector<QuantizedLayer> out;
+  if (!layers_) return out;
+  std::map<std::string, size_t> bytes;
+  for (const TensorInfo& info : tensors()) bytes[info.name.substr(0, info.name.rfind('.'))] += info.bytes();
+  for (const auto& [path, size] : bytes)
+    if (const auto record = quantized(path)) out.push_back({path, *record, size});
+  return out;
+}
+
 std::vector<TensorInfo> NamedTensors::tensors() const {
   std::vector<TensorInfo> out;
   for (const auto& [name, alias] : aliases_) out.push_back(*info(name));

@@ -40,6 +40,12 @@ class NamedTensors {
   std::optional<Tensor> find(std::string_view name) const;
   // The record of the quantized layer at this path (kLayersKey), or nothing.
   std::optional<QuantRecord> quantized(const std::string& path) const;
+  struct QuantizedLayer {
+    std::string path;
+    QuantRecord record;
+    size_t bytes = 0;  // of everything the layer holds, its bias too
+  };
+  std::vector<QuantizedLayer> quantized_layers() const;  // sorted by path
   void drop_pages() const;  // of these tensors only
   size_t bytes() const;
 

@@ -20,9 +20,8 @@ void check_request(const QuantizeRequest& r, const LoadedModel& model) {
     fail(ErrorCode::Unsupported, "model {}: of no known family; see 'nibble inspect'", r.model);
   for (const models::ModelPart& part : model.source.parts) {
     if (part.weights.empty()) continue;
-    for (const TensorInfo& info : model.source.tensors(part.name).tensors())
-      if (info.name.ends_with(".codes"))
-        fail(ErrorCode::Unsupported, "model {}: is quantized already; quantize the checkpoint it was made from", r.model);
+    if (!model.source.tensors(part.name).quantized_layers().empty())
+      fail(ErrorCode::Unsupported, "model {}: is quantized already; quantize the checkpoint it was made from", r.model);
   }
 }
 
