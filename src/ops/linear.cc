@@ -120,7 +120,7 @@ class Conv2d : public Op {
     const Shape &x = args.in[0].type.shape, &w = args.in[1].type.shape, &y = args.out.type.shape;
     const kernels::ConvGeometry geometry{x[1], x[2], y[1], y[2], w[2], w[3], options_.stride,
                                          options_.pad_top, options_.pad_left, upsample_};
-    const bool pointwise = w[2] == 1 && w[3] == 1 && options_.stride == 1 && upsample_ == 1;
+    const bool pointwise = w[2] == 1 && w[3] == 1 && options_.stride == 1 && upsample_ == 1 && y.count(0, 3) == x.count(0, 3);
     kernels::GemmProblem p{};
     p.m = y.count(0, 3), p.n = w[0], p.k = w[1], p.taps = w[2] * w[3];
     p.a = args.in[0].data;

@@ -72,6 +72,7 @@ const GradientCase kCases[] = {
     {"matmul_transposed", {{2, 3, 5}, {2, 5, 4}}, [](auto& v) { return matmul(v[0], v[1], true); }},
     {"conv2d", {{2, 5, 4, 3}, {4, 3, 3, 3}, {4}}, [](auto& v) { return conv2d(v[0], v[1], v[2], kSame); }},
     {"conv2d_stride", {{1, 5, 6, 2}, {3, 2, 3, 3}}, [](auto& v) { return conv2d(v[0], v[1], {}, kStride); }},
+    {"conv2d_pointwise_padded", {{2, 3, 2, 3}, {4, 3, 1, 1}, {4}}, [](auto& v) { return conv2d(v[0], v[1], v[2], kSame); }},
     {"conv2d_bottom_right", {{1, 6, 6, 2}, {3, 2, 3, 3}}, [](auto& v) { return conv2d(v[0], v[1], {}, kDown); }},
     {"group_norm", {{2, 3, 2, 6}, {6}, {6}}, [](auto& v) { return group_norm(v[0], v[1], v[2], 3, 1e-5f); }},
     {"layer_norm", {{2, 3, 6}, {6}, {6}}, [](auto& v) { return layer_norm(v[0], v[1], v[2], 1e-5f); }},

@@ -98,7 +98,7 @@ class Run {
     if (!l_.conv) return;
     const Shape &x = args.in[0].type.shape, &y = args.out.type.shape;
     geometry_ = {x[1], x[2], y[1], y[2], l_.kernel_h, l_.kernel_w, l_.options.stride, l_.options.pad_top, l_.options.pad_left, l_.upsample};
-    pointwise_ = l_.shape.taps == 1 && l_.options.stride == 1 && l_.upsample == 1;
+    pointwise_ = l_.shape.taps == 1 && l_.options.stride == 1 && l_.upsample == 1 && e_.m == e_.rows;
   }
 
   void all() {
