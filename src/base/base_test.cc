@@ -86,6 +86,9 @@ TEST(Cpu, Mask_names_imply_what_they_build_on) {
   EXPECT_EQ(to_string(parse_cpu_mask("avx512")), "avx512 avx2 scalar");
   EXPECT_THROW(parse_cpu_mask("mmx"), Error);
   EXPECT_TRUE(detect_cpu().has(Isa::Scalar));
+  std::string all;
+  for (const CpuMask mask : narrower_masks(parse_cpu_mask("avx512vnni"))) all += to_string(mask) + "; ";
+  EXPECT_EQ(all, "scalar; avx2 scalar; avx512 avx2 scalar; avx512vnni avx512 avx2 scalar; ");
 }
 
 class Files : public ::testing::Test {

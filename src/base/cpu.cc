@@ -2,6 +2,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 #include <cstdlib>
@@ -22,16 +25,48 @@ constexpr uint32_t bit(Isa isa) { return static_cast<uint32_t>(isa); }
 constexpr IsaRow kIsas[] = {
     {"scalar", Isa::Scalar, 0},
     {"avx2", Isa::Avx2, bit(Isa::Scalar)},
+    {"avxvnni", Isa::AvxVnni, bit(Isa::Scalar) | bit(Isa::Avx2)},
     {"avx512", Isa::Avx512, bit(Isa::Scalar) | bit(Isa::Avx2)},
-    {"avx512bf16", Isa::Avx512Bf16, bit(Isa::Scalar) | bit(Isa::Avx2) | bit(Isa::Avx512)},
+    {"avx512vnni", Isa::Avx512Vnni, bit(Isa::Scalar) | bit(Isa::Avx2) | bit(Isa::Avx512)},
+    {"avx512bf16", Isa::Avx512Bf16, bit(Isa::Scalar) | bit(Isa::Avx2) | bit(Isa::Avx512) | bit(Isa::Avx512Vnni)},
     {"neon", Isa::Neon, bit(Isa::Scalar)},
+    {"dotprod", Isa::DotProd, bit(Isa::Scalar) | bit(Isa::Neon)},
+    {"i8mm", Isa::I8mm, bit(Isa::Scalar) | bit(Isa::Neon) | bit(Isa::DotProd)},
 };
+
+std::string names() {
+  std::string text;
+  for (const IsaRow& row : kIsas) text += (text.empty() ? "" : ", ") + std::string(row.name);
+  return text;
+}
 
 #if defined(__x86_64__)
 // clang 14's __builtin_cpu_supports does not know the name.
 bool has_f16c() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+bool has_avx_vnni() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & (1u << 4)) != 0;
+}
+#elif defined(__aarch64__) && defined(__linux__)
+bool has_dot_products() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
+bool has_byte_matrix_products() { return (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0; }
+#elif defined(__aarch64__)
+constexpr bool has_dot_products() {
+#if defined(__ARM_FEATURE_DOTPROD)
+  return true;
+#else
+  return false;
+#endif
+}
+constexpr bool has_byte_matrix_products() {
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+  return true;
+#else
+  return false;
+#endif
 }
 #endif
 
@@ -43,12 +78,16 @@ CpuMask detect_cpu() {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
     mask = mask.with(Isa::Avx2);
+  if (mask.has(Isa::Avx2) && has_avx_vnni()) mask = mask.with(Isa::AvxVnni);
   if (mask.has(Isa::Avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     mask = mask.with(Isa::Avx512);
-  if (mask.has(Isa::Avx512) && __builtin_cpu_supports("avx512bf16")) mask = mask.with(Isa::Avx512Bf16);
+  if (mask.has(Isa::Avx512) && __builtin_cpu_supports("avx512vnni")) mask = mask.with(Isa::Avx512Vnni);
+  if (mask.has(Isa::Avx512Vnni) && __builtin_cpu_supports("avx512bf16")) mask = mask.with(Isa::Avx512Bf16);
 #elif defined(__aarch64__)
   mask = mask.with(Isa::Neon);
+  if (has_dot_products()) mask = mask.with(Isa::DotProd);
+  if (mask.has(Isa::DotProd) && has_byte_matrix_products()) mask = mask.with(Isa::I8mm);
 #endif
   return mask;
 }
@@ -67,8 +106,16 @@ CpuMask usable_cpu() {
 CpuMask parse_cpu_mask(std::string_view name) {
   for (const IsaRow& row : kIsas)
     if (name == row.name) return {bit(row.isa) | row.implies};
-  fail(ErrorCode::InvalidArgument,
-       "processor feature '{}': want one of scalar, avx2, avx512, avx512bf16, neon", name);
+  fail(ErrorCode::InvalidArgument, "processor feature '{}': want one of {}", name, names());
+}
+
+std::vector<CpuMask> narrower_masks(CpuMask mask) {
+  std::vector<CpuMask> all;
+  for (const IsaRow& row : kIsas) {
+    const CpuMask narrow{bit(row.isa) | row.implies};
+    if ((narrow.bits & ~mask.bits) == 0) all.push_back(narrow);
+  }
+  return all;
 }
 
 std::string to_string(CpuMask mask) {

@@ -1,9 +1,11 @@
-// Processor features, read once and narrowed by the caller or by NIBBLE_CPU= (scalar, avx2, avx512, avx512bf16, neon).
+// Processor features, read once and narrowed by the caller or by NIBBLE_CPU= (scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16,
+// neon, dotprod, i8mm).
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nibble {
 
@@ -11,8 +13,12 @@ enum class Isa : uint32_t {
   Scalar = 1u << 0,
   Avx2 = 1u << 1,        // AVX2 + FMA + F16C
   Avx512 = 1u << 2,      // F + BW + DQ + VL
-  Avx512Bf16 = 1u << 3,  // AVX512 + BF16 dot products
+  Avx512Bf16 = 1u << 3,  // AVX512 VNNI + BF16 dot products
   Neon = 1u << 4,        // baseline AArch64
+  AvxVnni = 1u << 5,     // AVX2 + byte dot products of 256 bits
+  Avx512Vnni = 1u << 6,  // AVX512 + byte dot products
+  DotProd = 1u << 7,     // NEON + byte dot products
+  I8mm = 1u << 8,        // DotProd + byte matrix products
 };
 
 struct CpuMask {
@@ -29,6 +35,9 @@ CpuMask usable_cpu();
 
 // `name` and every feature it builds on, e.g. "avx512" -> scalar, avx2, avx512.
 CpuMask parse_cpu_mask(std::string_view name);
-std::string to_string(CpuMask mask);  // best feature first: "avx512bf16 avx512 avx2 scalar"
+std::string to_string(CpuMask mask);  // best feature first: "avx512 avx2 scalar"
+
+// Every mask that NIBBLE_CPU could narrow `mask` to, scalar first.
+std::vector<CpuMask> narrower_masks(CpuMask mask);
 
 }  // namespace nibble

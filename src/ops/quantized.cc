@@ -56,7 +56,10 @@ size_t thread_scratch(const Context& context, const Layer& l, DType dtype) {
   if (l.activation == ActivationKind::Int8) return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.rank);
   if (l.activation == ActivationKind::Int4)
     return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.rank);
-  return kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, std::max(l.shape.k, l.rank));
+  // Not monotone in k: fewer bytes a panel are more panels a block.
+  const kernels::GemmKernel& kernel = kernels::select_gemm(context.cpu, dtype);
+  const size_t product = kernels::gemm_scratch_bytes(kernel, l.shape.taps, l.shape.k);
+  return l.rank > 0 ? std::max(product, kernels::gemm_scratch_bytes(kernel, 1, l.rank)) : product;
 }
 
 Places places_of(const Context& context, const Layer& l, const Extent& e, DType dtype) {

@@ -1,301 +1,19 @@
-// Quantized layers against float64 sums over the executed weight and the quantized activations, computed here from the
-// definitions alone; where the arithmetic is fixed to the last bit (integer sums, no branch), to the last bit.
+// Quantized layers against the oracle of quantized_oracle.h, in every mode and geometry, and against themselves: fused, split
+// over threads, on every instruction set.
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstring>
-#include <random>
-
-#include "base/error.h"
 #include "graph/plan.h"
 #include "ops/basic.h"
-#include "ops/quantized.h"
+#include "ops/linear.h"
+#include "ops/quantized_oracle.h"
 
 namespace nibble::ops {
 namespace {
 
-constexpr float kSiluShift = 0.2734375f, kEps = 0x1p-23f;
-
-struct LayerCase {
-  QuantShape shape;
-  ActivationKind activation = ActivationKind::Int8;
-  int64_t rank = 0;
-  bool smoothed = false;
-  float shift = 0;
-  bool bias = true;
-  bool conv = false;
-  int64_t kernel = 1;
-  Conv2dOptions options = {};
-  int64_t upsample = 1;
-
-  std::string text() const {
-    return format("{} {}x{} -> {}, {} g{} x {}, rank {}{}{}{}", conv ? "conv" : "linear", kernel, kernel, shape.n, to_string(shape.kind),
-                  shape.group, to_string(activation), rank, smoothed ? " smoothed" : "", shift > 0 ? " shifted" : "", bias ? " bias" : "");
-  }
-};
-
-Tensor bytes_tensor(DType dtype, const void* data, int64_t count) {
-  Tensor t = Tensor::zeros(dtype, {count});
-  std::memcpy(t.mutable_data(), data, t.bytes());
-  return t;
-}
-
-// A layer with random contents. up [n, rank] and down [rank, taps, k] hold bf16 values.
-struct Layer {
-  LayerCase c;
-  QuantWeight weight;
-  PackedWeight packed;
-  std::vector<float> input_scale, bias, down, up;
-
-  explicit Layer(const LayerCase& lc, uint32_t seed = 3) : c(lc) {
-    std::mt19937 random(seed);
-    std::uniform_real_distribution<float> real(-1, 1);
-    const QuantShape& s = c.shape;
-    const int limit = s.kind == WeightKind::Int4 ? kInt4Max : kInt8Max;
-    std::uniform_int_distribution<int> code(-limit, limit), ratio(0, kRatioMax);
-    weight.shape = s;
-    for (int64_t i = 0; i < s.n * s.taps * s.k; ++i) weight.codes.push_back(static_cast<int8_t>(code(random)));
-    for (int64_t i = 0; i < s.n; ++i) weight.scales.push_back(0.002f * (1.5f + real(random)));
-    for (int64_t i = 0; i < s.n * s.taps * s.groups(); ++i) weight.ratios.push_back(static_cast<int16_t>(ratio(random)));
-    for (int64_t i = 0; c.smoothed && i < s.k; ++i) input_scale.push_back(std::exp(real(random)));
-    for (int64_t i = 0; c.bias && i < s.n; ++i) bias.push_back(real(random));
-    for (int64_t i = 0; i < c.rank * s.taps * s.k; ++i) down.push_back(to_float(to_bf16(0.1f * real(random))));
-    for (int64_t i = 0; i < s.n * c.rank; ++i) up.push_back(to_float(to_bf16(0.3f * real(random))));
-    packed = pack(weight);
-  }
-
-  Value record(Value x) const {
-    Graph& g = x.graph();
-    const QuantShape& s = c.shape;
-    QuantizedWeight w;
-    w.shape = s;
-    w.kernel_h = w.kernel_w = c.kernel;
-    w.activation = c.activation, w.shift = c.shift, w.rank = c.rank;
-    w.codes = g.constant(bytes_tensor(DType::U8, packed.codes.data(), static_cast<int64_t>(s.code_bytes())));
-    w.scales = g.constant(Tensor::from(packed.scales, {s.scale_count()}));
-    if (s.kind == WeightKind::Int4) w.ratios = g.constant(bytes_tensor(DType::I16, packed.ratios.data(), s.ratio_count()));
-    if (c.smoothed) w.input_scale = g.constant(Tensor::from(input_scale, {s.k}));
-    if (c.bias) w.bias = g.constant(Tensor::from(bias, {s.n}));
-    if (c.rank > 0) w.down = down_value(g), w.up = up_value(g);
-    return c.conv ? quantized_conv2d(x, w, c.options) : quantized_linear(x, w);
-  }
-
-  Value down_value(Graph& g) const {  // [rank, k, kernel, kernel]
-    const QuantShape& s = c.shape;
-    Tensor t = Tensor::zeros(DType::BF16, {c.rank, s.k, c.kernel, c.kernel});
-    BFloat16* to = t.mutable_values<BFloat16>().data();
-    for (int64_t r = 0; r < c.rank; ++r)
-      for (int64_t k = 0; k < s.k; ++k)
-        for (int64_t tap = 0; tap < s.taps; ++tap) *to++ = to_bf16(down[static_cast<size_t>((r * s.taps + tap) * s.k + k)]);
-    return g.constant(t);
-  }
-
-  Value up_value(Graph& g) const {  // [panels, rank, 16]
-    Tensor t = Tensor::zeros(DType::BF16, {c.shape.panels(), c.rank, kPanelChannels});
-    const auto to = t.mutable_values<BFloat16>();
-    for (int64_t n = 0; n < c.shape.n; ++n)
-      for (int64_t r = 0; r < c.rank; ++r)
-        to[static_cast<size_t>((n / kPanelChannels * c.rank + r) * kPanelChannels + n % kPanelChannels)] = to_bf16(up[static_cast<size_t>(n * c.rank + r)]);
-    return g.constant(t);
-  }
-};
-
-// What a float layer reads (codes are then unused), or codes and the scale of each 64 channels.
-struct Row {
-  std::vector<int> codes;
-  std::vector<float> scales;
-};
-
-std::vector<float> smoothed(const Layer& l, const float* x) {
-  std::vector<float> v(x, x + l.c.shape.k);
-  for (size_t i = 0; i < v.size(); ++i) {
-    if (l.c.shift > 0) v[i] = v[i] + l.c.shift;
-    if (l.c.smoothed) v[i] = v[i] * l.input_scale[i];
-    if (l.c.shift > 0) v[i] = std::max(v[i], 0.0f);
-  }
-  return v;
-}
-
-float largest(const float* v, size_t count) {
-  float most = 0;
-  for (size_t i = 0; i < count; ++i) most = std::max(most, std::abs(v[i]));
-  return most;
-}
-
-int code_of(float v, float scale, float low, float high) {
-  return static_cast<int>(std::clamp(std::nearbyint(v * (scale > 0 ? 1 / scale : 0.0f)), low, high));
-}
-
-// One row by kernels/quantize's definition; image_scale < 0: the row's own.
-Row quantized_row(const Layer& l, const float* x, float image_scale) {
-  const std::vector<float> v = smoothed(l, x);
-  Row row;
-  const bool int4 = l.c.activation == ActivationKind::Int4;
-  const float low = !int4 ? -127.0f : l.c.shift > 0 ? 0.0f : -7.0f, high = !int4 ? 127.0f : l.c.shift > 0 ? 15.0f : 7.0f;
-  const size_t step = int4 ? 64 : v.size();
-  for (size_t i = 0; i < v.size(); i += step) {
-    const size_t count = std::min(step, v.size() - i);
-    const float scale = image_scale >= 0 ? image_scale : largest(&v[i], count) / high;
-    row.scales.push_back(scale);
-    for (size_t j = i; j < i + count; ++j) row.codes.push_back(code_of(v[j], scale, low, high));
-  }
-  return row;
-}
-
-// Everything the layer does to one input.
-class Oracle {
- public:
-  Oracle(const Layer& layer, const std::vector<float>& x, const Shape& shape) : l_(layer), x_(x), in_(shape) {
-    const LayerCase& c = l_.c;
-    executed_ = executed_weight(l_.weight, c.activation == ActivationKind::Int8 ? Executed::Panel : Executed::Exact);
-    images_ = c.conv ? in_[0] : 1;
-    height_ = c.conv ? in_[1] : 1;
-    width_ = c.conv ? in_[2] : static_cast<int64_t>(x.size()) / c.shape.k;
-    out_height_ = c.conv ? (height_ * c.upsample + c.options.pad_top + c.options.pad_bottom - c.kernel) / c.options.stride + 1 : 1;
-    out_width_ = c.conv ? (width_ * c.upsample + c.options.pad_left + c.options.pad_right - c.kernel) / c.options.stride + 1 : width_;
-    zeros_.assign(static_cast<size_t>(c.shape.k), 0.0f);
-    for (int64_t m = 0; m < rows(); ++m)
-      for (int64_t r = 0; r < c.rank; ++r) add_branch(m, r);
-    if (c.activation == ActivationKind::Float) return;
-    for (int64_t image = 0; image < images_; ++image) quantize_image(image);
-    pad_ = quantized_row(l_, zeros_.data(), -1);
-  }
-
-  int64_t rows() const { return images_ * out_height_ * out_width_; }
-
-  // The value in float64 and the sum of the terms' magnitudes.
-  std::pair<double, double> value(int64_t m, int64_t n) const {
-    const QuantShape& s = l_.c.shape;
-    double sum = 0, size = 0;
-    const auto add = [&](double term) { sum += term, size += std::abs(term); };
-    for (int64_t tap = 0; tap < s.taps; ++tap) {
-      const int64_t row = source(m, tap);
-      const float* w = &executed_[static_cast<size_t>((n * s.taps + tap) * s.k)];
-      for (int64_t k = 0; k < s.k; ++k) add(static_cast<double>(w[k]) * activation(row, k));
-    }
-    for (int64_t r = 0; r < l_.c.rank; ++r) {
-      const double up = static_cast<double>(l_.up[static_cast<size_t>(n * l_.c.rank + r)]);
-      const auto [h, h_size] = h_[static_cast<size_t>(m * l_.c.rank + r)];
-      sum += up * h, size += std::abs(up) * h_size;
-    }
-    if (l_.c.bias) add(static_cast<double>(l_.bias[static_cast<size_t>(n)]));
-    return {sum, size};
-  }
-
-  // The value to the last bit: integer sums, then the header's order of float32 operations. No branch.
-  float bits(int64_t m, int64_t n) const {
-    const QuantShape& s = l_.c.shape;
-    const float w_scale = l_.weight.scales[static_cast<size_t>(n)];
-    float x = 0;
-    if (l_.c.activation == ActivationKind::Int8) {
-      int64_t sum = 0;
-      float scale = 0;
-      for (int64_t tap = 0; tap < s.taps; ++tap) {
-        const int64_t at = source(m, tap);
-        for (int64_t k = 0; at >= 0 && k < s.k; ++k) sum += rows_[static_cast<size_t>(at)].codes[static_cast<size_t>(k)] * byte_code(n, tap, k);
-      }
-      scale = rows_[static_cast<size_t>(l_.c.conv ? m / (out_height_ * out_width_) * height_ * width_ : m)].scales[0];
-      x = std::fma(static_cast<float>(sum), scale * w_scale, 0.0f);
-    } else {
-      x = std::fma(grouped_sum(m, n), w_scale, 0.0f);
-    }
-    return l_.c.bias ? x + l_.bias[static_cast<size_t>(n)] : x;
-  }
-
-  double tolerance(double size) const {
-    const double terms = static_cast<double>(l_.c.shape.taps * l_.c.shape.k + l_.c.rank);
-    return 2.0 * static_cast<double>(kEps) * std::sqrt(terms) * size;
-  }
-
- private:
-  // h[m, r] = down · raw input, and the sum of its terms' magnitudes.
-  void add_branch(int64_t m, int64_t r) {
-    const QuantShape& s = l_.c.shape;
-    double h = 0, size = 0;
-    for (int64_t tap = 0; tap < s.taps; ++tap) {
-      const float *d = &l_.down[static_cast<size_t>((r * s.taps + tap) * s.k)], *x = raw(source(m, tap));
-      for (int64_t k = 0; k < s.k; ++k) {
-        const double term = static_cast<double>(d[k]) * static_cast<double>(x[k]);
-        h += term, size += std::abs(term);
-      }
-    }
-    h_.emplace_back(h, size);
-  }
-
-  void quantize_image(int64_t image) {
-    const int64_t pixels = height_ * width_, k = l_.c.shape.k;
-    float scale = -1;
-    if (l_.c.conv && l_.c.activation == ActivationKind::Int8) {
-      float most = 0;
-      for (int64_t i = 0; i < pixels; ++i) most = std::max(most, largest(smoothed(l_, raw(image * pixels + i)).data(), static_cast<size_t>(k)));
-      scale = most / 127;
-    }
-    for (int64_t i = 0; i < pixels; ++i) rows_.push_back(quantized_row(l_, raw(image * pixels + i), scale));
-  }
-
-  // Input row that an output row reads through a tap, -1 outside.
-  int64_t source(int64_t m, int64_t tap) const {
-    const LayerCase& c = l_.c;
-    if (!c.conv) return m;
-    const int64_t x = m % out_width_ * c.options.stride + tap % c.kernel - c.options.pad_left;
-    const int64_t y = m / out_width_ % out_height_ * c.options.stride + tap / c.kernel - c.options.pad_top;
-    if (x < 0 || y < 0 || x >= width_ * c.upsample || y >= height_ * c.upsample) return -1;
-    return (m / (out_width_ * out_height_) * height_ + y / c.upsample) * width_ + x / c.upsample;
-  }
-
-  const float* raw(int64_t row) const { return row < 0 ? zeros_.data() : &x_[static_cast<size_t>(row * l_.c.shape.k)]; }
-
-  double activation(int64_t row, int64_t k) const {
-    if (l_.c.activation == ActivationKind::Float) {
-      const double x = static_cast<double>(raw(row)[k]);
-      return l_.c.smoothed ? x * static_cast<double>(l_.input_scale[static_cast<size_t>(k)]) : x;
-    }
-    if (row < 0 && l_.c.activation == ActivationKind::Int8) return 0;
-    const Row& r = row < 0 ? pad_ : rows_[static_cast<size_t>(row)];
-    const size_t group = l_.c.activation == ActivationKind::Int4 ? static_cast<size_t>(k / kActivationGroup) : 0;
-    return r.codes[static_cast<size_t>(k)] * static_cast<double>(r.scales[group]);
-  }
-
-  int ratio(int64_t n, int64_t tap, int64_t k) const {
-    const QuantShape& s = l_.c.shape;
-    return l_.weight.ratios[static_cast<size_t>((n * s.taps + tap) * s.groups() + k / s.group)];
-  }
-  int code(int64_t n, int64_t tap, int64_t k) const {
-    return l_.weight.codes[static_cast<size_t>((n * l_.c.shape.taps + tap) * l_.c.shape.k + k)];
-  }
-  int byte_code(int64_t n, int64_t tap, int64_t k) const {
-    return l_.c.shape.kind == WeightKind::Int8 ? code(n, tap, k) : panel_code(code(n, tap, k), ratio(n, tap, k));
-  }
-
-  float grouped_sum(int64_t m, int64_t n) const {
-    const QuantShape& s = l_.c.shape;
-    const int64_t step = std::min<int64_t>(s.group, kActivationGroup);
-    float sum = 0;
-    for (int64_t tap = 0; tap < s.taps; ++tap) {
-      const int64_t at = source(m, tap);
-      const Row& row = at < 0 ? pad_ : rows_[static_cast<size_t>(at)];
-      for (int64_t k = 0; k < s.k; k += step) {
-        int dot = 0;
-        for (int64_t i = k; i < std::min(k + step, s.k); ++i) dot += row.codes[static_cast<size_t>(i)] * code(n, tap, i);
-        const float scale = row.scales[static_cast<size_t>(k / kActivationGroup)] * (static_cast<float>(ratio(n, tap, k)) / kRatioOne);
-        sum = std::fma(static_cast<float>(dot), scale, sum);
-      }
-    }
-    return sum;
-  }
-
-  const Layer& l_;
-  const std::vector<float>& x_;
-  Shape in_;
-  int64_t images_, height_, width_, out_height_, out_width_;
-  std::vector<float> executed_, zeros_;
-  std::vector<Row> rows_;
-  std::vector<std::pair<double, double>> h_;
-  Row pad_;
-};
+constexpr float kSiluShift = 0.2734375f;
 
 // After SiLU where the layer is shifted, so that the shift does what it is for.
-std::vector<float> random_input(const Layer& l, const Shape& shape, uint32_t seed = 11) {
+std::vector<float> random_input(const RandomLayer& l, const Shape& shape, uint32_t seed = 11) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
   std::vector<float> x;
@@ -308,19 +26,36 @@ std::vector<float> random_input(const Layer& l, const Shape& shape, uint32_t see
 
 std::vector<float> values_of(const Tensor& t) { return {t.values<float>().begin(), t.values<float>().end()}; }
 
-std::vector<float> run(Context& context, const Layer& l, const std::vector<float>& x, const Shape& shape, bool fuse = true) {
+struct RunOptions {
+  bool fuse = true;
+  bool residual = false;  // adds cos of the output's index
+  DType dtype = DType::F32;
+};
+
+float residual_at(int64_t i) { return std::cos(static_cast<float>(i)); }
+
+std::vector<float> run(Context& context, const RandomLayer& l, const std::vector<float>& x, const Shape& shape, RunOptions options = {}) {
   Graph graph;
-  const Value in = graph.input("x", {DType::F32, shape}, Rate::Step);
-  const Value y = l.record(l.c.upsample == 2 ? upsample_nearest_2x(in) : in);
-  Plan plan(context, graph, {y}, {.fuse = fuse});
-  plan.bind(in, Tensor::from(x, shape));
+  const Value in = graph.input("x", {options.dtype, shape}, Rate::Step);
+  Value y = l.record(l.c.upsample == 2 ? upsample_nearest_2x(in) : in), other;
+  if (options.residual) {
+    other = graph.input("residual", y.type(), Rate::Step);
+    y = add(scale(other, 0.5f), y);
+  }
+  Plan plan(context, graph, {y}, {.fuse = options.fuse});
+  plan.bind(in, Tensor::from(x, shape).to(options.dtype));
+  if (options.residual) {
+    std::vector<float> r;
+    for (int64_t i = 0; i < other.shape().count(); ++i) r.push_back(2 * residual_at(i));
+    plan.bind(other, Tensor::from(r, other.shape()).to(options.dtype));
+  }
   plan.run();
   return values_of(plan.output_copy(0));
 }
 
-void expect_oracle(const Layer& l, const Shape& shape) {
+void expect_oracle(const RandomLayer& l, const Shape& shape) {
   const std::vector<float> x = random_input(l, shape);
-  const Oracle oracle(l, x, shape);
+  const LayerOracle oracle(l, x, shape);
   Context context(2);
   const std::vector<float> y = run(context, l, x, shape);
   ASSERT_EQ(static_cast<int64_t>(y.size()), oracle.rows() * l.c.shape.n) << l.c.text();
@@ -371,12 +106,12 @@ LayerCase as_conv(LayerCase c, int64_t kernel, const Conv2dOptions& options, int
 }
 
 TEST(QuantizedLinear, Equals_the_sum_over_executed_weight_and_quantized_activations) {
-  for (const LayerCase& c : linear_cases(37, 200)) ASSERT_NO_FATAL_FAILURE(expect_oracle(Layer(c), {2, 9, 200}));
+  for (const LayerCase& c : linear_cases(37, 200)) ASSERT_NO_FATAL_FAILURE(expect_oracle(RandomLayer(c), {2, 9, 200}));
 }
 
 TEST(QuantizedConv2d, Equals_the_sum_over_executed_weight_and_quantized_activations) {
   for (const LayerCase& c : linear_cases(20, 72))
-    ASSERT_NO_FATAL_FAILURE(expect_oracle(Layer(as_conv(c, 3, {1, 1, 1, 1, 1})), {2, 4, 5, 72}));
+    ASSERT_NO_FATAL_FAILURE(expect_oracle(RandomLayer(as_conv(c, 3, {1, 1, 1, 1, 1})), {2, 4, 5, 72}));
 }
 
 TEST(QuantizedConv2d, Holds_for_every_geometry) {
@@ -390,9 +125,204 @@ TEST(QuantizedConv2d, Holds_for_every_geometry) {
     for (const Mode& mode : modes())
       for (const int64_t rank : {0, 16}) {
         const LayerCase c{{19, 1, 40, mode.weights, mode.group}, mode.activation, rank, true, mode.shift, true};
-        ASSERT_NO_FATAL_FAILURE(expect_oracle(Layer(as_conv(c, g.kernel, g.options, g.upsample)), {2, 6, 4, 40}))
+        ASSERT_NO_FATAL_FAILURE(expect_oracle(RandomLayer(as_conv(c, g.kernel, g.options, g.upsample)), {2, 6, 4, 40}))
             << "kernel " << g.kernel << " stride " << g.options.stride << " pad " << g.options.pad_top << " upsample " << g.upsample;
       }
+}
+
+// A case of every mode with everything on, as linear layer and as convolution, and its input.
+struct Sample {
+  RandomLayer layer;
+  Shape shape;
+  std::vector<float> x;
+};
+
+std::vector<Sample> samples(int64_t rank) {
+  std::vector<Sample> all;
+  const auto take = [&all](const LayerCase& c, const Shape& shape) {
+    RandomLayer layer(c);
+    std::vector<float> x = random_input(layer, shape);
+    all.push_back({std::move(layer), shape, std::move(x)});
+  };
+  for (const Mode& mode : modes()) {
+    const LayerCase c{{40, 1, 72, mode.weights, mode.group}, mode.activation, rank, true, mode.shift, true};
+    take(c, {3, 7, 72});
+    take(as_conv(c, 1, {}), {3, 4, 3, 72});
+    take(as_conv(c, 3, {1, 1, 1, 1, 1}), {3, 4, 3, 72});
+    take(as_conv(c, 3, {1, 1, 1, 1, 1}, 2), {3, 4, 3, 72});
+  }
+  return all;
+}
+
+TEST(Quantized, Threads_and_batches_change_no_bit) {
+  for (const int64_t rank : {0, 16})
+    for (const Sample& s : samples(rank)) {
+      Context one(1), two(2), five(5);
+      const std::vector<float> y = run(one, s.layer, s.x, s.shape);
+      EXPECT_EQ(y, run(two, s.layer, s.x, s.shape)) << s.layer.c.text();
+      EXPECT_EQ(y, run(five, s.layer, s.x, s.shape)) << s.layer.c.text();
+      Shape single = s.shape;
+      single[0] = 1;
+      const auto part = [](const std::vector<float>& v, size_t i) {
+        return std::vector<float>(v.begin() + static_cast<int64_t>(i * v.size() / 3), v.begin() + static_cast<int64_t>((i + 1) * v.size() / 3));
+      };
+      for (size_t i = 0; i < 3; ++i) EXPECT_EQ(part(y, i), run(two, s.layer, part(s.x, i), single)) << s.layer.c.text() << " item " << i;
+    }
+}
+
+// The epilogue adds the residual after the bias as the separate op does, so only the place of the branch of a Float layer, which is
+// added last, tells a fused plan from a plain one.
+TEST(Quantized, Fused_and_plain_plans_agree) {
+  for (const int64_t rank : {0, 16})
+    for (const Sample& s : samples(rank)) {
+      Context context(2);
+      const std::vector<float> fused = run(context, s.layer, s.x, s.shape, {.residual = true});
+      const std::vector<float> plain = run(context, s.layer, s.x, s.shape, {.fuse = false, .residual = true});
+      const LayerOracle oracle(s.layer, s.x, s.shape);
+      ASSERT_EQ(fused.size(), plain.size());
+      for (size_t i = 0; i < fused.size(); ++i) {
+        const int64_t m = static_cast<int64_t>(i) / 40, n = static_cast<int64_t>(i) % 40;
+        const auto [want, size] = oracle.value(m, n);
+        const double residual = static_cast<double>(residual_at(static_cast<int64_t>(i)));
+        ASSERT_NEAR(static_cast<double>(fused[i]), want + residual, oracle.tolerance(size + std::abs(residual))) << s.layer.c.text();
+        if (rank > 0 && s.layer.c.activation == ActivationKind::Float) {
+          ASSERT_NEAR(fused[i], plain[i], oracle.tolerance(size + std::abs(residual))) << s.layer.c.text();
+        } else {
+          ASSERT_EQ(fused[i], plain[i]) << s.layer.c.text();
+        }
+      }
+    }
+}
+
+TEST(Quantized, Every_instruction_set_gives_the_scalar_result) {
+  for (const int64_t rank : {0, 16})
+    for (const Sample& s : samples(rank)) {
+      Context scalar(2, parse_cpu_mask("scalar"));
+      const std::vector<float> want = run(scalar, s.layer, s.x, s.shape, {.residual = true});
+      const LayerOracle oracle(s.layer, s.x, s.shape);
+      for (const CpuMask mask : narrower_masks(detect_cpu())) {
+        Context context(2, mask);
+        const std::vector<float> got = run(context, s.layer, s.x, s.shape, {.residual = true});
+        ASSERT_EQ(got.size(), want.size());
+        for (size_t i = 0; i < got.size(); ++i) {
+          if (rank == 0 && s.layer.c.activation != ActivationKind::Float) {
+            ASSERT_EQ(got[i], want[i]) << s.layer.c.text() << " on " << to_string(mask);
+          } else {
+            const double size = oracle.value(static_cast<int64_t>(i) / 40, static_cast<int64_t>(i) % 40).second + 1;
+            ASSERT_NEAR(got[i], want[i], oracle.tolerance(size)) << s.layer.c.text() << " on " << to_string(mask);
+          }
+        }
+      }
+    }
+}
+
+// bf16 in and out. h and the result are rounded once, the result of a Float layer again when its branch is added: a relative 2^-9 each.
+// bf16 dot products also round the weights of a Float layer, 2^-9 of each term.
+TEST(Quantized, Bf16_activations_round_the_same_values) {
+  for (const int64_t rank : {0, 16})
+    for (Sample& s : samples(rank)) {
+      for (float& v : s.x) v = to_float(to_bf16(v));
+      Context context(2);
+      const std::vector<float> y = run(context, s.layer, s.x, s.shape, {.dtype = DType::BF16});
+      const LayerOracle oracle(s.layer, s.x, s.shape);
+      for (size_t i = 0; i < y.size(); ++i) {
+        const int64_t m = static_cast<int64_t>(i) / 40, n = static_cast<int64_t>(i) % 40;
+        const auto [want, size] = oracle.value(m, n);
+        const bool exact = rank == 0 && s.layer.c.activation != ActivationKind::Float;
+        if (exact) {
+          ASSERT_EQ(y[i], to_float(to_bf16(oracle.bits(m, n)))) << s.layer.c.text();
+        } else {
+          ASSERT_NEAR(static_cast<double>(y[i]), want, 0x1p-8 * (std::abs(want) + oracle.branch_size(m, n)) + 0x1p-9 * size / 4) << s.layer.c.text();
+        }
+      }
+    }
+}
+
+// W' = W · diag(s) with s powers of two and W' whole numbers: x / s against W' is x against W, whatever the activations' scale.
+TEST(Quantized, Smoothing_without_rounding_is_the_plain_product) {
+  LayerCase c{{24, 1, 64, WeightKind::Int8}, ActivationKind::Float};
+  c.smoothed = true;
+  RandomLayer layer(c);
+  std::vector<float> plain = executed_weight(layer.weight, Executed::Exact);
+  for (size_t k = 0; k < 64; ++k) layer.input_scale[k] = std::ldexp(1.0f, static_cast<int>(k % 7) - 3);
+  for (size_t i = 0; i < plain.size(); ++i) plain[i] *= layer.input_scale[i % 64];
+  const Shape shape{5, 64};
+  const std::vector<float> x = random_input(layer, shape);
+  Context context(2);
+  Graph graph;
+  const Value in = graph.input("x", {DType::F32, shape}, Rate::Step);
+  const Value y = linear(in, graph.constant(Tensor::from(plain, {24, 64})), graph.constant(Tensor::from(layer.bias, {24})));
+  Plan plan(context, graph, {y});
+  plan.bind(in, Tensor::from(x, shape));
+  plan.run();
+  const std::vector<float> want = values_of(plan.output_copy(0)), got = run(context, layer, x, shape);
+  const LayerOracle oracle(layer, x, shape);
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double size = oracle.value(static_cast<int64_t>(i) / 24, static_cast<int64_t>(i) % 24).second;
+    EXPECT_NEAR(got[i], want[i], oracle.tolerance(size));
+  }
+}
+
+// Inputs whose shifted values are whole steps lose nothing to rounding: with the bias b - W · shift the layer is then W · x + b, at the
+// borders of an image too, and its branch reads the raw input.
+TEST(Quantized, A_shifted_layer_is_the_unshifted_one_through_its_bias) {
+  for (const int64_t rank : {0, 16})
+    for (const bool conv : {false, true}) {
+      LayerCase c{{24, 1, 64, WeightKind::Int4, 64}, ActivationKind::Int4, rank, false, kSiluShift, true};
+      if (conv) c = as_conv(c, 3, {1, 1, 1, 1, 1});
+      RandomLayer layer(c);
+      const Shape shape = conv ? Shape{1, 4, 5, 64} : Shape{1, 20, 64};
+      std::mt19937 random(1);
+      std::vector<float> x;
+      for (int64_t i = 0; i < shape.count(); ++i) {
+        const unsigned step = i % 64 == 0 ? 15 : static_cast<unsigned>(random()) % 16;
+        x.push_back(static_cast<float>(step) / 32 - kSiluShift);
+      }
+      RandomLayer plain = layer;
+      plain.c.activation = ActivationKind::Float, plain.c.shift = 0;
+      const std::vector<float> w = executed_weight(layer.weight, Executed::Exact);
+      for (size_t n = 0; n < 24; ++n) {
+        double sum = 0;
+        for (size_t i = 0; i < w.size() / 24; ++i) sum += static_cast<double>(w[n * w.size() / 24 + i]);
+        layer.bias[n] -= static_cast<float>(sum * static_cast<double>(kSiluShift));
+      }
+      Context context(2);
+      const std::vector<float> got = run(context, layer, x, shape);
+      const LayerOracle oracle(plain, x, shape), shifted(layer, x, shape);
+      for (size_t i = 0; i < got.size(); ++i) {
+        const int64_t m = static_cast<int64_t>(i) / 24, n = static_cast<int64_t>(i) % 24;
+        EXPECT_NEAR(static_cast<double>(got[i]), oracle.value(m, n).first, shifted.tolerance(shifted.value(m, n).second)) << c.text();
+      }
+    }
+}
+
+TEST(Quantized, A_branch_of_zeros_changes_no_bit) {
+  for (Sample& s : samples(16)) {
+    if (s.layer.c.activation == ActivationKind::Float) continue;
+    std::fill(s.layer.up.begin(), s.layer.up.end(), 0.0f);
+    RandomLayer none = s.layer;
+    none.c.rank = 0;
+    Context context(2);
+    EXPECT_EQ(run(context, s.layer, s.x, s.shape), run(context, none, s.x, s.shape)) << s.layer.c.text();
+  }
+}
+
+TEST(Quantized, Misfits_are_errors_that_name_op_and_shapes) {
+  const auto message = [](const LayerCase& c, const Shape& shape) {
+    try {
+      Graph graph;
+      RandomLayer(c).record(graph.input("x", {DType::F32, shape}, Rate::Step));
+      return std::string("no error");
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::InvalidArgument);
+      return std::string(e.what());
+    }
+  };
+  const LayerCase c{{16, 1, 32, WeightKind::Int8}};
+  EXPECT_NE(message(c, {2, 31}).find("linear_int8: input [2, 31]"), std::string::npos) << message(c, {2, 31});
+  const LayerCase conv = as_conv(c, 3, {});
+  EXPECT_NE(message(conv, {2, 32}).find("conv2d_int8: input [2, 32]"), std::string::npos) << message(conv, {2, 32});
+  EXPECT_NE(message(conv, {1, 2, 2, 32}).find("smaller than the kernel"), std::string::npos) << message(conv, {1, 2, 2, 32});
 }
 
 }  // namespace
