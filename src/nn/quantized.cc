@@ -22,6 +22,8 @@ void check_record(const QuantRecord& r, const std::string& path) {
          r.rank, r.shift);
   if (r.activations == ActivationKind::Int4 && r.weights != WeightKind::Int4)
     fail(ErrorCode::Unsupported, "layer {}: int4 activations want int4 weights, found {}", path, to_string(r.weights));
+  if (r.shift > 0 && r.activations != ActivationKind::Int4)
+    fail(ErrorCode::Unsupported, "layer {}: shift {} wants int4 activations, found {}", path, r.shift, to_string(r.activations));
 }
 
 }  // namespace

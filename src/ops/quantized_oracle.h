@@ -71,27 +71,27 @@ struct RandomLayer {
     if (s.kind == WeightKind::Int4) w.ratios = g.constant(bytes_tensor(DType::I16, packed.ratios.data(), s.ratio_count()));
     if (c.smoothed) w.input_scale = g.constant(Tensor::from(input_scale, {s.k}));
     if (c.bias) w.bias = g.constant(Tensor::from(bias, {s.n}));
-    if (c.rank > 0) w.down = down_value(g), w.up = up_value(g);
+    if (c.rank > 0) w.down = g.constant(down_tensor()), w.up = g.constant(up_tensor());
     return c.conv ? quantized_conv2d(x, w, c.options) : quantized_linear(x, w);
   }
 
-  Value down_value(Graph& g) const {  // [rank, k, kernel, kernel]
+  Tensor down_tensor() const {  // [rank, k, kernel, kernel]
     const QuantShape& s = c.shape;
     Tensor t = Tensor::zeros(DType::BF16, {c.rank, s.k, c.kernel, c.kernel});
     BFloat16* to = t.mutable_values<BFloat16>().data();
     for (int64_t r = 0; r < c.rank; ++r)
       for (int64_t k = 0; k < s.k; ++k)
         for (int64_t tap = 0; tap < s.taps; ++tap) *to++ = to_bf16(down[static_cast<size_t>((r * s.taps + tap) * s.k + k)]);
-    return g.constant(t);
+    return t;
   }
 
-  Value up_value(Graph& g) const {  // [panels, rank, 16]
+  Tensor up_tensor() const {  // [panels, rank, 16]
     Tensor t = Tensor::zeros(DType::BF16, {c.shape.panels(), c.rank, kPanelChannels});
     const auto to = t.mutable_values<BFloat16>();
     for (int64_t n = 0; n < c.shape.n; ++n)
       for (int64_t r = 0; r < c.rank; ++r)
         to[static_cast<size_t>((n / kPanelChannels * c.rank + r) * kPanelChannels + n % kPanelChannels)] = to_bf16(up[static_cast<size_t>(n * c.rank + r)]);
-    return g.constant(t);
+    return t;
   }
 };
 
