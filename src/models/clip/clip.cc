@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "models/config_reader.h"
-#include "ops/attention.h"
 #include "ops/basic.h"
 
 namespace nibble::models {
@@ -30,29 +29,10 @@ ClipTextModel::ClipTextModel(const Scope& root, const ClipConfig& config) : conf
   const int64_t width = config.width;
   token_embedding = nn::Embedding(s / "embeddings" / "token_embedding", config.vocabulary, width);
   position_embedding = nn::Embedding(s / "embeddings" / "position_embedding", config.positions, width);
-  for (int64_t i = 0; i < config.layers; ++i) {
-    const Scope b = s / "encoder" / "layers" / i, attention = b / "self_attn";
-    layers.push_back({b.path(),
-                      nn::LayerNorm(b / "layer_norm1", width, config.eps),
-                      nn::LayerNorm(b / "layer_norm2", width, config.eps),
-                      nn::Linear(attention / "q_proj", width, width),
-                      nn::Linear(attention / "k_proj", width, width),
-                      nn::Linear(attention / "v_proj", width, width),
-                      nn::Linear(attention / "out_proj", width, width),
-                      nn::Linear(b / "mlp" / "fc1", width, config.mlp_width),
-                      nn::Linear(b / "mlp" / "fc2", config.mlp_width, width)});
-  }
+  const ClipLayer::Options layer{width, config.mlp_width, config.heads, config.eps, config.activation, true};
+  for (int64_t i = 0; i < config.layers; ++i) layers.emplace_back(s / "encoder" / "layers" / i, layer);
   final_layer_norm = nn::LayerNorm(s / "final_layer_norm", width, config.eps);
   if (config.projection > 0) text_projection.emplace(root / "text_projection", width, config.projection, false);
-}
-
-Value ClipTextModel::run_layer(const Layer& l, Value x) const {
-  Graph& g = x.graph();
-  Value h = l.layer_norm1(x);
-  h = ops::attention(l.q_proj(h), l.k_proj(h), l.v_proj(h), {.heads = config_.heads, .causal = true});
-  x = ops::add(g.label(l.out_proj(h), l.path + ".self_attn"), x);
-  h = l.fc2(nn::activate(l.fc1(l.layer_norm2(x)), config_.activation));
-  return g.label(ops::add(g.label(h, l.path + ".mlp"), x), l.path);
 }
 
 ClipTextModel::Output ClipTextModel::operator()(Value ids, Value end, int64_t skip, bool final_norm, DType dtype) const {
@@ -71,7 +51,7 @@ ClipTextModel::Output ClipTextModel::operator()(Value ids, Value end, int64_t sk
 
   Value hidden;
   for (size_t i = 0; i < layers.size(); ++i) {
-    x = run_layer(layers[i], x);
+    x = layers[i](x);
     if (static_cast<int64_t>(i) + 1 + skip == config_.layers) hidden = x;
   }
   const Value normed = final_layer_norm(x);

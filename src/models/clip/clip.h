@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "nn/attention.h"
+#include "models/clip/clip_layer.h"
 
 namespace nibble::models {
 
@@ -37,17 +37,10 @@ class ClipTextModel {
   size_t token_table_bytes() const { return token_embedding.weight().tensor.bytes(); }
 
  private:
-  struct Layer {
-    std::string path;
-    nn::LayerNorm layer_norm1, layer_norm2;
-    nn::Linear q_proj, k_proj, v_proj, out_proj, fc1, fc2;
-  };
-  Value run_layer(const Layer& layer, Value x) const;
-
   ClipConfig config_;
   nn::Embedding token_embedding;
   nn::Embedding position_embedding;
-  std::vector<Layer> layers;
+  std::vector<ClipLayer> layers;
   nn::LayerNorm final_layer_norm;
   std::optional<nn::Linear> text_projection;
 };
