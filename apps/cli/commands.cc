@@ -8,6 +8,7 @@ void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run
 void add_convert(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_quantize(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_compare(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_dataset(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run);
 
@@ -19,6 +20,7 @@ const std::vector<Command>& commands() {
       {"convert", add_convert},
       {"quantize", add_quantize},
       {"compare", add_compare},
+      {"evaluate", add_evaluate},
       {"dataset", add_dataset},
       {"bench", add_bench},
   };

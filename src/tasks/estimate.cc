@@ -1,26 +1,17 @@
 #include "tasks/estimate.h"
 
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "base/check.h"
+#include "base/process.h"
 #include "pipelines/stages.h"
 #include "pipelines/text_to_image.h"
 #include "samplers/registry.h"
 
 namespace nibble {
 namespace {
-
-// What is resident that no later stage adds to: the program, its libraries, its heap.
-double resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  double total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
-}
 
 // What this thread has worked, whatever else runs on the machine.
 double work_seconds() {
@@ -76,7 +67,7 @@ int passes(const LoadedModel& model, const GenerateRequest& request, int steps) 
 Estimate estimate_generate(Context& context, const LoadedModel& model, const GenerateRequest& request, const MachineProfile& machine) {
   const ResolvedRequest r = resolve(model, request);
   Estimate e;
-  e.process_bytes = resident_bytes();
+  e.process_bytes = resident_bytes();  // the program, its libraries, its heap: no later stage adds to them
   e.width = r.width, e.height = r.height, e.steps = r.steps, e.guided = r.guided;
   e.batched = r.guided && request.guidance_mode != GuidanceMode::Sequential;
   for (size_t i = 0; i < model.text_encoders.size(); ++i)

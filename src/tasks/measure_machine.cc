@@ -1,13 +1,11 @@
 #include <time.h>
 #include <unistd.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/file.h"
+#include "base/process.h"
 #include "base/random.h"
 #include "graph/plan.h"
 #include "image/codec.h"
@@ -257,9 +255,7 @@ MachineProfile measure_machine(Context& context) {
   p.seconds_per_mapped_byte = measure_mapped_byte();
   p.seconds_per_fresh_byte = measure_fresh_byte();
   p.seconds_per_picture_byte = measure_picture_byte();
-#ifdef __GLIBC__
-  ::malloc_trim(0);  // an estimate in this process counts what is resident
-#endif
+  reset_peak_resident();  // gives freed heap back: an estimate in this process counts what is resident
   return p;
 }
 

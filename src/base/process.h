@@ -1,0 +1,11 @@
+// What the system says of this process.
+#pragma once
+
+namespace nibble {
+
+double resident_bytes();       // 0 where the system does not tell
+double peak_resident_bytes();  // since the start or the last reset
+// From here on the peak counts anew; freed heap is given back first. False where the system cannot.
+bool reset_peak_resident();
+
+}  // namespace nibble

@@ -1,0 +1,122 @@
+#include <chrono>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "image/codec.h"
+#include "image/resize.h"
+#include "data/pictures.h"
+#include "pipelines/text_to_image.h"
+#include "tasks/evaluate/evaluate.h"
+#include "tasks/quantize/quantize.h"
+
+namespace nibble {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path costs_file(const EvaluateRequest& request, const EvaluationArm& arm) { return request.out / "arms" / (arm.label + ".costs.jsonl"); }
+
+// One line a picture, appended when its file is in place.
+void append_line(const fs::path& file, const std::string& line) {
+  std::ofstream out(file, std::ios::app);
+  if (!(out << line << '\n' << std::flush)) fail(ErrorCode::Io, "file {}: cannot write; is the disk full?", file.string());
+}
+
+Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest& request, const fs::path& file) {
+  Json seconds;
+  reset_peak_resident();
+  const auto start = std::chrono::steady_clock::now();
+  double total = 0;
+  generate(context, model, request, {.on_image = [&](const GeneratedImage& g) {
+    total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds = g.record.at("seconds");
+    write_file(file, encode_png(g.image, {{"parameters", g.parameters}}));
+  }});
+  return {{"seconds", seconds}, {"total", total}, {"peak_bytes", peak_resident_bytes()}};
+}
+
+}  // namespace
+
+fs::path picture_folder(const EvaluateRequest& request, const EvaluationArm& arm) {
+  return arm.pictures ? fs::path(arm.where) : request.out / "arms" / arm.label;
+}
+
+fs::path picture_file(const EvaluateRequest& request, const EvaluationArm& arm, const DatasetRow& prompt) {
+  const fs::path base = picture_folder(request, arm) / prompt.name;
+  if (arm.pictures)
+    for (const char* extension : {".png", ".jpg", ".jpeg", ".webp"})
+      if (fs::path file = base; fs::exists(file += extension)) return file;
+  fs::path file = base;
+  return file += ".png";
+}
+
+std::string prepare_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm) {
+  if (!arm.quantize) return arm.where;
+  const fs::path file = request.out / "models" / (arm.label + ".safetensors");
+  if (fs::exists(file)) return file.string();
+  fs::create_directories(file.parent_path());
+  QuantizeRequest quantization = arm.quantization;
+  quantization.model = arm.where;
+  quantization.out = file;
+  context.say(LogLevel::Info, format("{}: quantizing", arm.label));
+  quantize_model(context, quantization);
+  return file.string();
+}
+
+void draw_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm, const std::vector<DatasetRow>& prompts) {
+  if (arm.pictures) {
+    for (const DatasetRow& prompt : prompts)
+      if (!fs::exists(picture_file(request, arm, prompt)))
+        fail(ErrorCode::NotFound, "folder {}: no picture called {} (.png, .jpg, .jpeg or .webp)", arm.where, prompt.name);
+    return;
+  }
+  const std::string name = prepare_arm(context, request, arm);
+  std::vector<const DatasetRow*> missing;
+  for (const DatasetRow& prompt : prompts)
+    if (!fs::exists(picture_file(request, arm, prompt))) missing.push_back(&prompt);
+  if (missing.empty()) return;
+  const LoadedModel model = load_model(name);
+  GenerateRequest drawing = request.drawing;
+  drawing.precision = arm.arithmetic;
+  // The stages inside a picture are not shown; pictures are.
+  const ProgressSink outer = context.progress;
+  const int64_t total = static_cast<int64_t>(prompts.size()), done = total - static_cast<int64_t>(missing.size());
+  for (size_t i = 0; i < missing.size(); ++i) {
+    const DatasetRow& prompt = *missing[i];
+    context.report("draw " + arm.label, done + static_cast<int64_t>(i), total);
+    const fs::path file = picture_file(request, arm, prompt);
+    fs::create_directories(file.parent_path());
+    drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
+    drawing.seed = static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull);
+    context.progress = nullptr;
+    Json cost;
+    try {
+      cost = draw_one(context, model, drawing, file);
+    } catch (...) {
+      context.progress = outer;
+      throw;
+    }
+    context.progress = outer;
+    cost["name"] = prompt.name;
+    append_line(costs_file(request, arm), cost.dump());
+  }
+  context.report("draw " + arm.label, total, total);
+}
+
+std::vector<PictureCost> read_costs(const EvaluateRequest& request, const EvaluationArm& arm) {
+  std::vector<PictureCost> costs;
+  std::ifstream file(costs_file(request, arm));
+  for (std::string line; std::getline(file, line);) {
+    const Json json = Json::parse(line, nullptr, false);  // the last line of a killed run may be cut
+    if (!json.is_object() || !json.contains("seconds") || !json.contains("total")) continue;
+    PictureCost cost;
+    for (const auto& [stage, seconds] : json["seconds"].items()) cost.seconds[stage] = seconds.get<double>();
+    cost.total = json["total"];
+    cost.peak_bytes = json.value("peak_bytes", 0.0);
+    costs.push_back(std::move(cost));
+  }
+  return costs;
+}
+
+}  // namespace nibble

@@ -1,0 +1,88 @@
+// One command from models to the table that a paper prints: pictures of the same prompts and noise from every arm, their quality beside a
+// reference, sizes, memory and times, as a report folder.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/context.h"
+#include "base/json.h"
+#include "metrics/pair_metric.h"
+#include "metrics/statistics.h"
+#include "pipelines/request.h"
+#include "tasks/dataset.h"
+#include "tasks/evaluate/arm.h"
+
+namespace nibble {
+
+enum class ReferenceKind : uint8_t { Own, Dataset };  // the first arm's pictures, or the data set's
+
+struct EvaluateRequest {
+  std::vector<EvaluationArm> arms;
+  DatasetRequest prompts;        // what to draw; data sets as `nibble dataset` reads them
+  GenerateRequest drawing;       // sampler, steps, guidance, size; prompt, seed and precision are set for each picture
+  ReferenceKind reference = ReferenceKind::Own;
+  std::vector<const PairMetric*> metrics;
+  std::string protocol;          // name printed with the numbers; empty: none
+  bool keep_quantized = true;    // files of arms that were quantized for this
+  std::filesystem::path out;
+};
+
+// What one picture took.
+struct PictureCost {
+  std::map<std::string, double> seconds;  // text, load, denoise, decode
+  double total = 0;
+  double peak_bytes = 0;  // resident size of the process at its largest
+};
+
+struct ArmReport {
+  EvaluationArm arm;
+  size_t file_bytes = 0;    // of the model's weights
+  size_t unet_bytes = 0;
+  int64_t pictures = 0;
+  std::map<std::string, std::vector<double>> values;  // metric -> one value a picture, in the prompts' order
+  std::map<std::string, double> set_values;           // metrics of whole sets, "fd-vae"
+  std::vector<PictureCost> costs;                     // in the order drawn; the first is a warm-up
+  double mean_error = 0;                              // of quantized layers
+  Json layers = Json::array();                        // name, precision, error of every quantized layer
+};
+
+struct EvaluationReport {
+  EvaluateRequest request;
+  std::vector<DatasetRow> prompts;
+  std::vector<ArmReport> arms;
+  Json protocol;  // everything that decides the quality fields
+  Json machine;
+};
+
+// Draws what is missing, measures, writes `out`: report.json, quality.json (the fields that a second run repeats byte for byte), table.md,
+// table.csv, index.html, arms/LABEL/NAME.png. A run that was stopped goes on with the next picture. Progress stages "quantize …",
+// "draw LABEL", "compare". Throws Error{InvalidArgument} where `out` holds another evaluation, and what its steps throw; pictures that were
+// finished stay.
+EvaluationReport evaluate(Context& context, const EvaluateRequest& request);
+
+// --- Steps.
+
+// Quantizes the arm's model into out/models unless the file is there. Returns the model to draw with.
+std::string prepare_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm);
+void draw_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm, const std::vector<DatasetRow>& prompts);
+std::vector<PictureCost> read_costs(const EvaluateRequest& request, const EvaluationArm& arm);
+std::filesystem::path picture_folder(const EvaluateRequest& request, const EvaluationArm& arm);
+std::filesystem::path picture_file(const EvaluateRequest& request, const EvaluationArm& arm, const DatasetRow& prompt);
+// Pictures of the data set, at the size of the arms', below out/reference.
+std::filesystem::path dataset_pictures(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts);
+
+// The mean's interval and the interval of the difference of two arms over the same prompts; pairs with an infinite value are left out.
+Interval metric_interval(const ArmReport& arm, const std::string& metric);
+Interval paired_difference(const ArmReport& a, const ArmReport& b, const std::string& metric);
+
+Json quality_json(const EvaluationReport& report);
+Json report_json(const EvaluationReport& report);
+std::string table_markdown(const EvaluationReport& report);
+std::string table_csv(const EvaluationReport& report);
+std::string report_html(const EvaluationReport& report);
+
+}  // namespace nibble

@@ -1,0 +1,188 @@
+// The report's tables and JSON.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "tasks/evaluate/evaluate.h"
+
+namespace nibble {
+namespace {
+
+Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+Json interval_json(const Interval& i) { return {{"mean", number(i.mean)}, {"low", number(i.low)}, {"high", number(i.high)}, {"pairs", i.count}}; }
+
+Json metric_json(const ArmReport& arm, const std::string& metric) {
+  std::vector<double> finite;
+  Json values = Json::array();
+  for (const double v : arm.values.at(metric)) {
+    values.push_back(number(v));
+    if (std::isfinite(v)) finite.push_back(v);
+  }
+  Json json = interval_json(metric_interval(arm, metric));
+  json["median"] = number(percentile(finite, 0.5));
+  json["tenth"] = number(percentile(finite, 0.1));
+  json["identical"] = values.size() - finite.size();
+  json["values"] = std::move(values);
+  return json;
+}
+
+// The first picture of a run warms caches up; it counts where it is the only one.
+std::vector<PictureCost> warm(const ArmReport& arm) {
+  return arm.costs.size() > 1 ? std::vector<PictureCost>(arm.costs.begin() + 1, arm.costs.end()) : arm.costs;
+}
+
+std::vector<double> totals(const ArmReport& arm) {
+  std::vector<double> seconds;
+  for (const PictureCost& cost : warm(arm)) seconds.push_back(cost.total);
+  return seconds;
+}
+
+double peak(const ArmReport& arm) {
+  double most = 0;
+  for (const PictureCost& cost : warm(arm)) most = std::max(most, cost.peak_bytes);
+  return most;
+}
+
+Json cost_json(const ArmReport& arm) {
+  if (arm.costs.empty()) return nullptr;
+  const std::vector<double> seconds = totals(arm);
+  Json json = {{"pictures", seconds.size()},
+               {"median", percentile(seconds, 0.5)},
+               {"p90", percentile(seconds, 0.9)},
+               {"least", percentile(seconds, 0)},
+               {"most", percentile(seconds, 1)},
+               {"peak_bytes", peak(arm)}};
+  double bytes = 0;
+  for (const PictureCost& cost : warm(arm)) bytes += cost.peak_bytes;
+  json["mean_peak_bytes"] = bytes / static_cast<double>(seconds.size());
+  for (const auto& stage : arm.costs[0].seconds) {
+    std::vector<double> of_stage;
+    for (const PictureCost& cost : warm(arm))
+      if (const auto found = cost.seconds.find(stage.first); found != cost.seconds.end()) of_stage.push_back(found->second);
+    json["stages"][stage.first] = percentile(of_stage, 0.5);
+  }
+  return json;
+}
+
+std::string shown(double v, int digits) { return std::isfinite(v) ? fmt::format("{:.{}f}", v, digits) : "—"; }
+std::string megabytes(double bytes) { return bytes > 0 ? fmt::format("{:.1f}", bytes / 1e6) : "—"; }
+
+// One table for Markdown and CSV: the header and a row an arm.
+struct Table {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+Table make_table(const EvaluationReport& report, bool intervals) {
+  Table t;
+  t.header = {"arm", "N"};
+  for (const PairMetric* metric : report.request.metrics) t.header.push_back(std::string(metric->title) + (metric->higher_is_better ? " ↑" : " ↓"));
+  std::set<std::string> set_metrics;
+  for (const ArmReport& arm : report.arms)
+    for (const auto& entry : arm.set_values) set_metrics.insert(entry.first);
+  for (const std::string& name : set_metrics) t.header.push_back(name);
+  for (const char* name : {"model MB", "UNet MB", "s/picture", "p90 s", "peak MB"}) t.header.emplace_back(name);
+  for (const ArmReport& arm : report.arms) {
+    std::vector<std::string> row{arm.arm.label, std::to_string(arm.pictures)};
+    for (const PairMetric* metric : report.request.metrics) {
+      if (arm.values.empty()) {
+        row.emplace_back("reference");
+        continue;
+      }
+      const Interval i = metric_interval(arm, metric->name);
+      std::string cell = i.count == 0 ? "identical" : shown(i.mean, metric->digits);
+      if (intervals && i.count > 1) cell += fmt::format(" ± {:.{}f}", i.high - i.mean, metric->digits);
+      row.push_back(cell);
+    }
+    for (const std::string& name : set_metrics) {
+      const auto found = arm.set_values.find(name);
+      row.push_back(found == arm.set_values.end() ? "—" : shown(found->second, 4));
+    }
+    const std::vector<double> seconds = totals(arm);
+    row.push_back(megabytes(static_cast<double>(arm.file_bytes)));
+    row.push_back(megabytes(static_cast<double>(arm.unet_bytes)));
+    row.push_back(shown(percentile(seconds, 0.5), 3));
+    row.push_back(shown(percentile(seconds, 0.9), 3));
+    row.push_back(megabytes(peak(arm)));
+    t.rows.push_back(std::move(row));
+  }
+  return t;
+}
+
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
+  quoted += '"';
+  return quoted;
+}
+
+std::string value_text(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+}  // namespace
+
+Json quality_json(const EvaluationReport& report) {
+  Json json = {{"protocol", report.protocol}, {"arms", Json::array()}, {"differences", Json::array()}, {"prompts", Json::array()}};
+  for (const DatasetRow& row : report.prompts) json["prompts"].push_back(row.name);
+  for (const ArmReport& arm : report.arms) {
+    Json entry = {{"label", arm.arm.label}, {"arm", arm.arm.text}, {"pictures", arm.pictures}, {"metrics", Json::object()}};
+    for (const auto& value : arm.values) entry["metrics"][value.first] = metric_json(arm, value.first);
+    for (const auto& [name, value] : arm.set_values) entry["set_metrics"][name] = number(value);
+    json["arms"].push_back(std::move(entry));
+  }
+  for (size_t a = 0; a < report.arms.size(); ++a)
+    for (size_t b = a + 1; b < report.arms.size(); ++b)
+      for (const PairMetric* metric : report.request.metrics) {
+        if (report.arms[a].values.empty() || report.arms[b].values.empty()) continue;
+        Json entry = interval_json(paired_difference(report.arms[a], report.arms[b], metric->name));
+        entry["from"] = report.arms[a].arm.label, entry["to"] = report.arms[b].arm.label, entry["metric"] = metric->name;
+        json["differences"].push_back(std::move(entry));
+      }
+  return json;
+}
+
+Json report_json(const EvaluationReport& report) {
+  Json json = {{"format", "nibble evaluation 1"}, {"machine", report.machine}, {"quality", quality_json(report)}, {"arms", Json::array()}};
+  for (const ArmReport& arm : report.arms)
+    json["arms"].push_back({{"label", arm.arm.label},
+                            {"model_bytes", arm.file_bytes},
+                            {"unet_bytes", arm.unet_bytes},
+                            {"cost", cost_json(arm)},
+                            {"mean_layer_error", arm.mean_error},
+                            {"layers", arm.layers}});
+  return json;
+}
+
+std::string table_markdown(const EvaluationReport& report) {
+  const Table table = make_table(report, true);
+  std::string text = "|";
+  for (const std::string& name : table.header) text += " " + name + " |";
+  text += "\n|";
+  for (size_t i = 0; i < table.header.size(); ++i) text += i == 0 ? "---|" : "--:|";
+  text += "\n";
+  for (const auto& row : table.rows) {
+    text += "|";
+    for (const std::string& cell : row) text += " " + cell + " |";
+    text += "\n";
+  }
+  text += "\nMeans over pictures, ± half the 95 % interval (Student's t); pictures identical to the reference's are left out of PSNR.\n";
+  text += "s/picture: median without the first picture. peak: resident size of the process while it draws.\n\nProtocol:";
+  for (const auto& [key, value] : report.protocol.items()) text += fmt::format(" {} {};", key, value_text(value));
+  return text + "\n";
+}
+
+std::string table_csv(const EvaluationReport& report) {
+  const Table table = make_table(report, false);
+  std::string text;
+  const auto line = [&text](const std::vector<std::string>& cells) {
+    for (size_t i = 0; i < cells.size(); ++i) text += (i == 0 ? "" : ",") + csv_cell(cells[i]);
+    text += "\n";
+  };
+  line(table.header);
+  for (const auto& row : table.rows) line(row);
+  return text;
+}
+
+}  // namespace nibble
