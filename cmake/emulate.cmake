@@ -1,7 +1,7 @@
 # Tests of kernels that this processor cannot run: <module>_emulated_test is the module's test with the files of foreign
 # instruction sets built over SIMDe (src/kernels/simd_native.h). Each such file gets a one-line wrapper, because it needs
 # other flags than in the ordinary library.
-set(NIBBLE_EMULATED_ISAS avx512 avx512bf16 neon)
+set(NIBBLE_EMULATED_ISAS avxvnni avx512 avx512vnni avx512bf16 ${NIBBLE_ARM_ISAS})
 
 function(nibble_emulated_module name tests)
   set(target nibble_${name}_emulated)
@@ -14,7 +14,7 @@ function(nibble_emulated_module name tests)
     foreach(isa ${NIBBLE_EMULATED_ISAS})
       if(source MATCHES "_${isa}\\.cc$")
         set(foreign TRUE)
-        if(isa STREQUAL neon)
+        if(isa IN_LIST NIBBLE_ARM_ISAS)
           set(instructions NEON)
         else()
           set(instructions AVX512)

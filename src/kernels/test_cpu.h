@@ -7,7 +7,9 @@ namespace nibble::kernels {
 
 inline CpuMask tested_cpu() {
 #if defined(NIBBLE_EMULATE)
-  return detect_cpu().with(Isa::Avx512).with(Isa::Avx512Bf16).with(Isa::Neon);
+  CpuMask mask = detect_cpu();
+  for (const Isa isa : {Isa::AvxVnni, Isa::Avx512, Isa::Avx512Vnni, Isa::Avx512Bf16, Isa::Neon, Isa::DotProd, Isa::I8mm}) mask = mask.with(isa);
+  return mask;
 #else
   return detect_cpu();
 #endif

@@ -8,10 +8,10 @@
 namespace nibble::kernels {
 namespace {
 
-// sums [m_count][stride] as exact integers.
-NIBBLE_INLINE void finish_tile_plain(DType dtype, const int32_t* sums, int stride, const QTileArgs& args) {
+// Columns from `first` on; sums [m_count][stride] as exact integers.
+NIBBLE_INLINE void finish_tile_plain(DType dtype, const int32_t* sums, int stride, int first, const QTileArgs& args) {
   for (int i = 0; i < args.m_count; ++i)
-    for (int j = 0; j < args.n_count; ++j) {
+    for (int j = first; j < args.n_count; ++j) {
       float x = 0.0f;
       const BFloat16* up = args.up + (j / 16) * args.rank * 16 + j % 16;
       for (int64_t r = 0; r < args.rank; ++r)

@@ -1,6 +1,8 @@
 // 6 rows x 16 columns in 12 accumulators of int32. Codes become int16, two k to a lane: vpmaddwd multiplies exactly, at the same
 // rate as the byte product with its sign and widening steps, and needs neither. Panel: int16 [taps][padded_k / 2][16][2].
-#include "kernels/qgemm/epilogue.h"
+#include "kernels/simd/vec_avx2.h"
+// After the vectors.
+#include "kernels/qgemm/finish_impl.h"
 
 namespace nibble::kernels {
 namespace {
@@ -107,72 +109,23 @@ NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
   }
 }
 
-NIBBLE_INLINE __m256 load_floats(DType dtype, const void* data, int64_t index) {
-  if (dtype == DType::F32) return _mm256_loadu_ps(static_cast<const float*>(data) + index);
-  const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const uint16_t*>(data) + index));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
-}
-
-NIBBLE_INLINE void store_floats(DType dtype, void* c, int64_t index, __m256 x) {
-  if (dtype == DType::F32) return _mm256_storeu_ps(static_cast<float*>(c) + index, x);
-  const __m256i u = _mm256_castps_si256(x);
-  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
-  const __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(0x40));
-  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
-  const __m256i words = _mm256_blendv_epi8(rounded, quiet, is_nan);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(static_cast<uint16_t*>(c) + index),
-                   _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
-}
-
-// The branch of all rows and eight columns: branch[i] = sum_r h[i, r] up[r].
-NIBBLE_INLINE void low_rank(const QTileArgs& args, int j, __m256 branch[kMr]) {
-#pragma GCC unroll 6
-  for (int i = 0; i < kMr; ++i) branch[i] = _mm256_setzero_ps();
-  const float* h[kMr];
-#pragma GCC unroll 6
-  for (int i = 0; i < kMr; ++i) h[i] = args.h + (i < args.m_count ? i : 0) * args.rank;
-  for (int64_t r = 0; r < args.rank; ++r) {
-    const __m256 up = load_floats(DType::BF16, args.up, r * 16 + j);
-#pragma GCC unroll 6
-    for (int i = 0; i < kMr; ++i) branch[i] = _mm256_fmadd_ps(_mm256_broadcast_ss(h[i] + r), up, branch[i]);
-  }
-}
-
-NIBBLE_INLINE void finish(DType dtype, const int32_t* sums, const QTileArgs& args) {
-  if (args.n_count != kNr) return finish_tile_plain(dtype, sums, kNr, args);
-  for (int j = 0; j < kNr; j += 8) {
-    __m256 branch[kMr];
-    low_rank(args, j, branch);
-    const __m256 w = _mm256_loadu_ps(args.w_scales + j);
-    const __m256 bias = args.bias != nullptr ? _mm256_loadu_ps(args.bias + j) : _mm256_setzero_ps();
-    for (int i = 0; i < args.m_count; ++i) {
-      const __m256 sum = _mm256_cvtepi32_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(sums + i * kNr + j)));
-      __m256 x = _mm256_fmadd_ps(sum, _mm256_mul_ps(_mm256_set1_ps(args.a_scales[i]), w), branch[i]);
-      if (args.bias != nullptr) x = _mm256_add_ps(x, bias);
-      if (args.residual != nullptr) x = _mm256_add_ps(x, load_floats(dtype, args.residual, i * args.residual_stride + j));
-      store_floats(dtype, args.c, i * args.c_stride + j, x);
-    }
-  }
-}
-
 NIBBLE_KERNEL void tile_f32(const QTileArgs& args) {
   alignas(32) int32_t sums[kMr * kNr];
   accumulate(args, sums);
-  finish(DType::F32, sums, args);
+  finish_tile<float, kMr, kNr>(DType::F32, sums, args);
 }
 
 NIBBLE_KERNEL void tile_bf16(const QTileArgs& args) {
   alignas(32) int32_t sums[kMr * kNr];
   accumulate(args, sums);
-  finish(DType::BF16, sums, args);
+  finish_tile<BFloat16, kMr, kNr>(DType::BF16, sums, args);
 }
 
 }  // namespace
 
 const QGemmKernel qgemm_f32_6x16_avx2 = {"qgemm_f32_6x16_avx2", Isa::Avx2, DType::F32, kMr,        kNr,           panel_bytes,
-                                         expand,                tile_f32,  expand_row, expanded_bytes};
+                                         expand,                tile_f32,  expand_row, expanded_bytes, false};
 const QGemmKernel qgemm_bf16_6x16_avx2 = {"qgemm_bf16_6x16_avx2", Isa::Avx2, DType::BF16, kMr,        kNr,           panel_bytes,
-                                          expand,                 tile_bf16, expand_row,  expanded_bytes};
+                                          expand,                 tile_bf16, expand_row,  expanded_bytes, false};
 
 }  // namespace nibble::kernels

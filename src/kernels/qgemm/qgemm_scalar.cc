@@ -39,7 +39,7 @@ void tile(DType dtype, const QTileArgs& args) {
         const int a = static_cast<const int8_t*>(args.rows[tap * kMr + i])[k];
         for (int j = 0; j < kNr; ++j) sums[i * kNr + j] += a * b[j];
       }
-  finish_tile_plain(dtype, sums, kNr, args);
+  finish_tile_plain(dtype, sums, kNr, 0, args);
 }
 
 void tile_f32(const QTileArgs& args) { tile(DType::F32, args); }
@@ -48,8 +48,8 @@ void tile_bf16(const QTileArgs& args) { tile(DType::BF16, args); }
 }  // namespace
 
 const QGemmKernel qgemm_f32_4x16_scalar = {"qgemm_f32_4x16_scalar", Isa::Scalar, DType::F32, kMr,     kNr,    panel_bytes,
-                                           expand,                  tile_f32,    nullptr,    nullptr};
+                                           expand,                  tile_f32,    nullptr,    nullptr, false};
 const QGemmKernel qgemm_bf16_4x16_scalar = {"qgemm_bf16_4x16_scalar", Isa::Scalar, DType::BF16, kMr,     kNr,    panel_bytes,
-                                            expand,                   tile_bf16,   nullptr,     nullptr};
+                                            expand,                   tile_bf16,   nullptr,     nullptr, false};
 
 }  // namespace nibble::kernels

@@ -85,13 +85,17 @@ void expand_rows(const QGemmKernel& kernel, const QuantShape& s, const Scratch& 
 // Scales and sums of a tile's rows; a convolution has one scale an image and sums over its taps.
 void gather(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_count, const Scratch& scratch, float* scales,
             int32_t* sums) {
+  const int64_t pixels = p.conv == nullptr ? 1 : p.conv->out_height * p.conv->out_width;
+  const double rows_per_byte = 1.0 / static_cast<double>(p.a_stride);  // products are whole numbers: no division
   for (int i = 0; i < kernel.mr; ++i) {
     const int64_t row = m + std::min(i, m_count - 1);
-    scales[i] = p.a_scales[p.conv == nullptr ? row : row / (p.conv->out_height * p.conv->out_width)];
+    scales[i] = p.a_scales[row / pixels];
     sums[i] = 0;
-    for (int64_t tap = 0; tap < p.weight.shape.taps; ++tap) {
+    for (int64_t tap = 0; kernel.wants_sums && tap < p.weight.shape.taps; ++tap) {
       const std::byte* at = static_cast<const std::byte*>(scratch.rows[tap * kernel.mr + i]);
-      if (at != scratch.zeros) sums[i] += p.sums[(at - reinterpret_cast<const std::byte*>(p.a)) / p.a_stride];
+      if (at == scratch.zeros) continue;
+      const double offset = static_cast<double>(at - reinterpret_cast<const std::byte*>(p.a));
+      sums[i] += p.sums[static_cast<int64_t>(offset * rows_per_byte + 0.5)];
     }
   }
 }

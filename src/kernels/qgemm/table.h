@@ -37,6 +37,7 @@ struct QGemmKernel {
   // When set, rows of a are expanded once per tile; expanded_bytes(padded_k) each.
   void (*expand_row)(const int8_t* row, int64_t padded_k, void* out);
   size_t (*expanded_bytes)(int64_t padded_k);
+  bool wants_sums;  // reads QTileArgs::sums
 };
 
 #define X(name) extern const QGemmKernel name;

@@ -62,6 +62,9 @@ NIBBLE_INLINE Vec load(const BFloat16* p) {
 NIBBLE_INLINE Vec load(const Float16* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
 }
+NIBBLE_INLINE Vec load_integers(const int32_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
 NIBBLE_INLINE void store(float* p, Vec a) { _mm256_storeu_ps(p, a.v); }
 NIBBLE_INLINE void store(BFloat16* p, Vec a) {
   const __m256i bits = _mm256_castps_si256(a.v);

@@ -55,6 +55,7 @@ NIBBLE_INLINE Vec load(const BFloat16* p) {
 NIBBLE_INLINE Vec load(const Float16* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
+NIBBLE_INLINE Vec load_integers(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
 NIBBLE_INLINE void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
 NIBBLE_INLINE void store(BFloat16* p, Vec a) {
   const __m512i bits = _mm512_castps_si512(a.v);

@@ -52,6 +52,7 @@ NIBBLE_INLINE Vec load(const BFloat16* p) {
 NIBBLE_INLINE Vec load(const Float16* p) {
   return {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(p))))};
 }
+NIBBLE_INLINE Vec load_integers(const int32_t* p) { return {vcvtq_f32_s32(vld1q_s32(p))}; }
 NIBBLE_INLINE void store(float* p, Vec a) { vst1q_f32(p, a.v); }
 NIBBLE_INLINE void store(BFloat16* p, Vec a) {
   const uint32x4_t bits = vreinterpretq_u32_f32(a.v);

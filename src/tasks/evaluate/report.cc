@@ -158,13 +158,13 @@ Json report_json(const EvaluationReport& report) {
 std::string table_markdown(const EvaluationReport& report) {
   const Table table = make_table(report, true);
   std::string text = "|";
-  for (const std::string& name : table.header) text += " " + name + " |";
+  for (const std::string& name : table.header) text += fmt::format(" {} |", name);
   text += "\n|";
   for (size_t i = 0; i < table.header.size(); ++i) text += i == 0 ? "---|" : "--:|";
   text += "\n";
   for (const auto& row : table.rows) {
     text += "|";
-    for (const std::string& cell : row) text += " " + cell + " |";
+    for (const std::string& cell : row) text += fmt::format(" {} |", cell);
     text += "\n";
   }
   text += "\nMeans over pictures, ± half the 95 % interval (Student's t); pictures identical to the reference's are left out of PSNR.\n";
