@@ -15,11 +15,11 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ISAS = ("avx2", "avx512", "avx512bf16", "neon")
-FAMILIES = ("gemm", "attention", "peaks")
+ISAS = ("avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon", "dotprod", "i8mm")
+FAMILIES = ("gemm", "qgemm", "qgemm_grouped", "attention", "peaks")
 FEWEST, MOST_COPIES, MOST_SPILLS = 8, 1 / 2, 1 / 8
 
-MULTIPLY_ADD = re.compile(r"^(vfn?m(add|sub)\w*p[sd]|vdpbf16ps|vpdp\w+|fmla|fmls|bfdot|bfmmla|[su]dot)\s")
+MULTIPLY_ADD = re.compile(r"^(?:\{vex\} )?(vfn?m(add|sub)\w*p[sd]|vdpbf16ps|vpdp\w+|vpmadd\w+|fmla|fmls|bfdot|bfmmla|[su]dot|[su]mmla)\s")
 COPY = re.compile(r"^(vmov[au]p[sd]|vmovdq[au](32|64)?)\s+%[xyz]mm\d+,%[xyz]mm\d+$|^mov\s+v\d+\.16b, v\d+\.16b$")
 STACK = re.compile(r"^v\w+\s.*\(%r[sb]p[,)].*|^(ldr|str|ldp|stp)\s+q\d+.*\[sp")
 JUMP = re.compile(r"^(?:j\w+|b\.\w+|b|cbn?z|tbn?z)\s(?:.*[, ])?([0-9a-f]+) <")
@@ -69,6 +69,7 @@ def check(build, verbose):
     for path in sorted(build.rglob("*.o")):
         if not pattern.search(path.as_posix()):
             continue
+        before = count
         for name, body in functions(path, objdump):
             for loop in innermost_loops(body):
                 sums, copies, spills = judge(loop)
@@ -82,6 +83,8 @@ def check(build, verbose):
                     offences.append(text)
                 elif verbose:
                     print(text)
+        if count == before:
+            offences.append(f"{path.name[:-2]}: no loop of multiply-adds found; is its instruction in MULTIPLY_ADD?")
     return offences, count
 
 

@@ -34,9 +34,14 @@ constexpr IsaRow kIsas[] = {
     {"i8mm", Isa::I8mm, bit(Isa::Scalar) | bit(Isa::Neon) | bit(Isa::DotProd)},
 };
 
+void append(std::string& text, const char* separator, const char* name) {
+  if (!text.empty()) text += separator;
+  text += name;
+}
+
 std::string names() {
   std::string text;
-  for (const IsaRow& row : kIsas) text += (text.empty() ? "" : ", ") + std::string(row.name);
+  for (const IsaRow& row : kIsas) append(text, ", ", row.name);
   return text;
 }
 
@@ -121,7 +126,7 @@ std::vector<CpuMask> narrower_masks(CpuMask mask) {
 std::string to_string(CpuMask mask) {
   std::string text;
   for (int i = static_cast<int>(std::size(kIsas)) - 1; i >= 0; --i)
-    if (mask.has(kIsas[i].isa)) text += (text.empty() ? "" : " ") + std::string(kIsas[i].name);
+    if (mask.has(kIsas[i].isa)) append(text, " ", kIsas[i].name);
   return text;
 }
 

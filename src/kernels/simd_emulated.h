@@ -39,6 +39,8 @@ struct NibbleLanes {
     int16_t i16[32];
     uint16_t u16[32];
     uint8_t u8[64];
+    int8_t i8[64];
+    uint64_t u64[8];
   };
 };
 
@@ -186,6 +188,62 @@ NIBBLE_EMULATED __m512 nibble_i32gather_ps(__m512i index, const void* p, int sca
   NIBBLE_LANES(__m512, 16, memcpy(&r.f32[i], (const char*)p + (int64_t)a.i32[i] * scale, 4));
 }
 
+// Sums of four products of unsigned and signed bytes.
+template <typename Vector>
+NIBBLE_EMULATED Vector nibble_dpbusd(Vector sum, Vector x, Vector y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NibbleLanes r = nibble_lanes(sum);
+  for (int i = 0; i < (int)sizeof(Vector); ++i) r.u32[i / 4] += (uint32_t)(a.u8[i] * b.i8[i]);
+  return nibble_vector<Vector>(r);
+}
+NIBBLE_EMULATED __m512i nibble_mulhrs_epi16(__m512i x, __m512i y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NIBBLE_LANES(__m512i, 32, r.i16[i] = (int16_t)((a.i16[i] * b.i16[i] + 0x4000) >> 15));
+}
+NIBBLE_EMULATED __m512i nibble_unpacklo_epi8(__m512i x, __m512i y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NIBBLE_LANES(__m512i, 64, r.u8[i] = (i % 2 ? b : a).u8[i / 16 * 16 + i % 16 / 2]);
+}
+NIBBLE_EMULATED __m512i nibble_unpackhi_epi8(__m512i x, __m512i y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NIBBLE_LANES(__m512i, 64, r.u8[i] = (i % 2 ? b : a).u8[i / 16 * 16 + 8 + i % 16 / 2]);
+}
+NIBBLE_EMULATED __m512i nibble_packs_epi16(__m512i x, __m512i y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NIBBLE_LANES(__m512i, 64, const int v = (i % 16 < 8 ? a : b).i16[i / 16 * 8 + i % 8];
+               r.i8[i] = (int8_t)(v > 127 ? 127 : v < -128 ? -128 : v));
+}
+NIBBLE_EMULATED __m512i nibble_shuffle_epi8(__m512i x, __m512i y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NIBBLE_LANES(__m512i, 64, r.u8[i] = (b.u8[i] & 128) ? 0 : a.u8[i / 16 * 16 + (b.u8[i] & 15)]);
+}
+NIBBLE_EMULATED __m512i nibble_permutexvar_epi64(__m512i index, __m512i x) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(index);
+  NIBBLE_LANES(__m512i, 8, r.u64[i] = a.u64[b.u64[i] & 7]);
+}
+NIBBLE_EMULATED __m512i nibble_srli_epi16(__m512i x, unsigned n) {
+  const NibbleLanes a = nibble_lanes(x);
+  NIBBLE_LANES(__m512i, 32, r.u16[i] = (uint16_t)(a.u16[i] >> n));
+}
+
+#undef _mm256_dpbusd_avx_epi32
+#undef _mm512_dpbusd_epi32
+#undef _mm512_mulhrs_epi16
+#undef _mm512_unpacklo_epi8
+#undef _mm512_unpackhi_epi8
+#undef _mm512_packs_epi16
+#undef _mm512_shuffle_epi8
+#undef _mm512_permutexvar_epi64
+#undef _mm512_srli_epi16
+#define _mm256_dpbusd_avx_epi32(sum, x, y) nibble_dpbusd(sum, x, y)
+#define _mm512_dpbusd_epi32(sum, x, y) nibble_dpbusd(sum, x, y)
+#define _mm512_mulhrs_epi16(x, y) nibble_mulhrs_epi16(x, y)
+#define _mm512_unpacklo_epi8(x, y) nibble_unpacklo_epi8(x, y)
+#define _mm512_unpackhi_epi8(x, y) nibble_unpackhi_epi8(x, y)
+#define _mm512_packs_epi16(x, y) nibble_packs_epi16(x, y)
+#define _mm512_shuffle_epi8(x, y) nibble_shuffle_epi8(x, y)
+#define _mm512_permutexvar_epi64(index, x) nibble_permutexvar_epi64(index, x)
+#define _mm512_srli_epi16(x, n) nibble_srli_epi16(x, n)
 #define _mm512_cvtss_f32(v) _mm_cvtss_f32(_mm512_castps512_ps128(v))
 #define _mm512_cvtph_ps(v) nibble_cvtph_ps(v)
 #define _mm512_cvtps_ph(v, rounding) nibble_cvtps_ph(v, rounding)
