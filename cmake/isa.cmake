@@ -1,5 +1,6 @@
 # Kernel sources are named <kernel>_<isa>.cc; each is compiled with its own flags and left out on other processors.
 # -fno-tree-pre keeps GCC 12 from filling unrolled accumulator tiles with register copies.
+# On AArch64 GCC 12 gathers the loads of such a tile at its head and then spills; -fno-schedule-insns leaves them in place.
 # GCC 12 reports its own AVX-512 headers as reading uninitialized operands.
 set(NIBBLE_X86_ISAS avx2 avxvnni avx512 avx512vnni avx512bf16)
 set(NIBBLE_ARM_ISAS neon dotprod i8mm)
@@ -9,9 +10,9 @@ set(NIBBLE_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mav
 set(NIBBLE_FLAGS_avxvnni ${NIBBLE_FLAGS_avx2} -mavxvnni)
 set(NIBBLE_FLAGS_avx512vnni ${NIBBLE_FLAGS_avx512} -mavx512vnni)
 set(NIBBLE_FLAGS_avx512bf16 ${NIBBLE_FLAGS_avx512} -mavx512bf16)
-set(NIBBLE_FLAGS_neon "")
-set(NIBBLE_FLAGS_dotprod -march=armv8.2-a+dotprod)
-set(NIBBLE_FLAGS_i8mm -march=armv8.2-a+dotprod+i8mm)
+set(NIBBLE_FLAGS_neon -fno-schedule-insns)
+set(NIBBLE_FLAGS_dotprod -march=armv8.2-a+dotprod -fno-schedule-insns)
+set(NIBBLE_FLAGS_i8mm -march=armv8.2-a+dotprod+i8mm -fno-schedule-insns)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(NIBBLE_FOREIGN_ISAS ${NIBBLE_ARM_ISAS})

@@ -299,6 +299,25 @@ NIBBLE_EMULATED int32x4_t nibble_vcvtnq_s32_f32(float32x4_t a) {
   return r;
 }
 
+NIBBLE_EMULATED int32x4_t nibble_vdotq_laneq_s32(int32x4_t sum, int8x16_t a, int8x16_t b, int lane) {
+  for (int i = 0; i < 16; ++i) sum[i / 4] += a[i] * b[4 * lane + i % 4];
+  return sum;
+}
+NIBBLE_EMULATED int32x4_t nibble_vdotq_s32(int32x4_t sum, int8x16_t a, int8x16_t b) {
+  for (int i = 0; i < 16; ++i) sum[i / 4] += a[i] * b[i];
+  return sum;
+}
+NIBBLE_EMULATED int32x4_t nibble_vmmlaq_s32(int32x4_t sum, int8x16_t a, int8x16_t b) {
+  for (int i = 0; i < 32; ++i) sum[i / 8] += a[i / 16 * 8 + i % 8] * b[i / 8 % 2 * 8 + i % 8];
+  return sum;
+}
+
+#undef vdotq_laneq_s32
+#undef vdotq_s32
+#undef vmmlaq_s32
+#define vdotq_s32(sum, a, b) nibble_vdotq_s32(sum, a, b)
+#define vdotq_laneq_s32(sum, a, b, lane) nibble_vdotq_laneq_s32(sum, a, b, lane)
+#define vmmlaq_s32(sum, a, b) nibble_vmmlaq_s32(sum, a, b)
 #undef vfmaq_f32
 #undef vfmaq_n_f32
 #undef vfmaq_laneq_f32

@@ -7,7 +7,7 @@
 
 namespace nibble::kernels {
 
-// Int8Dot: integer products of quantized layers, by the instructions the kernels use (vpmaddwd and vpaddd on AVX2).
+// Int8Dot: integer products of quantized layers, by the instructions the kernels use (vpmaddwd and vpaddd on AVX2, byte dot products elsewhere).
 enum class PeakKind { F32Fma, Bf16Dot, Int8Dot };
 
 struct PeakLoop {
