@@ -126,6 +126,32 @@ constexpr Rule kOpenClipRules[] = {
     {"text_projection", "text_projection.weight", {}, TensorChange::Transposed},
 };
 
+constexpr Rule kOpenClipVisionRules[] = {
+    {"class_embedding", "vision_model.embeddings.class_embedding"},
+    {"positional_embedding", "vision_model.embeddings.position_embedding.weight"},
+    {"conv1.", "vision_model.embeddings.patch_embedding."},
+    {"ln_pre.", "vision_model.pre_layrnorm."},
+    {"ln_post.", "vision_model.post_layernorm."},
+    {"transformer.resblocks.#.ln_1.", "vision_model.encoder.layers.{0}.layer_norm1."},
+    {"transformer.resblocks.#.ln_2.", "vision_model.encoder.layers.{0}.layer_norm2."},
+    {"transformer.resblocks.#.mlp.c_fc.", "vision_model.encoder.layers.{0}.mlp.fc1."},
+    {"transformer.resblocks.#.mlp.c_proj.", "vision_model.encoder.layers.{0}.mlp.fc2."},
+    {"transformer.resblocks.#.attn.out_proj.", "vision_model.encoder.layers.{0}.self_attn.out_proj."},
+    {"transformer.resblocks.#.attn.in_proj_",
+     "vision_model.encoder.layers.{0}.self_attn.q_proj.",
+     {},
+     TensorChange::FirstThird},
+    {"transformer.resblocks.#.attn.in_proj_",
+     "vision_model.encoder.layers.{0}.self_attn.k_proj.",
+     {},
+     TensorChange::SecondThird},
+    {"transformer.resblocks.#.attn.in_proj_",
+     "vision_model.encoder.layers.{0}.self_attn.v_proj.",
+     {},
+     TensorChange::LastThird},
+    {"proj", "visual_projection.weight", {}, TensorChange::Transposed},
+};
+
 constexpr Rule kClipRules[] = {
     {"text_model.", "text_model."}, {"text_projection.", "text_projection."}, {"", "text_model."}};
 constexpr Rule kTinyEncoderRules[] = {{"#.", "encoder.layers.{0}."}};
@@ -141,6 +167,8 @@ std::span<const Rule> rules_of(Naming naming) {
     case Naming::OpenClip:
     case Naming::OpenClipLastLess:
       return kOpenClipRules;
+    case Naming::OpenClipVision:
+      return kOpenClipVisionRules;
     case Naming::Clip:
       return kClipRules;
     case Naming::DiffusersVae:
@@ -149,6 +177,7 @@ std::span<const Rule> rules_of(Naming naming) {
       return kTinyEncoderRules;
     case Naming::TinyDecoder:
       return kTinyDecoderRules;
+    case Naming::AsStored:
     case Naming::DiffusersUNet:
     case Naming::TinyVae:
       return kSameRules;

@@ -10,10 +10,12 @@
 namespace nibble::models {
 
 enum class Naming : uint8_t {
+  AsStored,
   OriginalUNet,
   OriginalVae,
   OpenClip,          // all layers and the projection
   OpenClipLastLess,  // Stable Diffusion 2: without the last layer, whose output it never uses, and the projection
+  OpenClipVision,    // the picture tower, after "visual."
   Clip,              // transformers' names, with or without "text_model."
   DiffusersUNet,
   DiffusersVae,  // including the older query/key/value/proj_attn
