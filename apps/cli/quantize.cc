@@ -15,7 +15,7 @@ namespace {
 struct Options {
   QuantizeRequest request;
   std::vector<std::string> rules;
-  std::string report, memory;
+  std::string report, memory, target;
 };
 
 PrecisionRule parse_rule(const std::string& text) {
@@ -42,6 +42,7 @@ void print_part(const QuantizeReport& report, const std::string& part) {
 void run(const Options& o, const Common& common) {
   QuantizeRequest request = o.request;
   for (const std::string& rule : o.rules) request.rules.push_back(parse_rule(rule));
+  if (!o.target.empty()) request.target_bytes = parse_bytes(o.target);
   if (!o.memory.empty()) request.memory_limit = parse_bytes(o.memory);
   const auto context = make_context(common);
   const QuantizeReport report = quantize_model(*context, request);
@@ -68,6 +69,7 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
             "A run that was stopped goes on where it was when the same command is given again.\n\n"
             "  nibble quantize --model sd15/ --out sd15-w4.safetensors\n"
             "  nibble quantize --model sd15/ --precision w8a8 --method smooth --out sd15-w8.safetensors\n"
+            "  nibble quantize --model sd15/ --target-size 650MB --out sd15-650.safetensors\n"
             "  nibble quantize --model sd15/ --rule 'unet.mid_block*=w8a8' --report layers.json --out sd15-w4.safetensors");
   c->add_option("--model", r.model, "A diffusers folder, a checkpoint file, or a built-in model")->required();
   c->add_option("--out", r.out, "The .safetensors file to write")->required();
@@ -78,12 +80,15 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--group", r.group, "Weights that share a 4-bit scale: 32, 64 or 128 [64]")->check(CLI::IsMember({32, 64, 128}));
   c->add_option("--rank", r.rank, "Of the 16-bit low-rank branch of 4-bit layers, 0 to 256 [32]")->check(CLI::Range(0, 256));
   c->add_option("--rule", o->rules, "PATTERN=PRECISION for layers by name, with * and ?; the last match wins; may be repeated");
+  c->add_option("--target-size", o->target,
+                "Of the whole file, for example 600MB: the rank is lowered until it fits, then layers with the largest error become int8 while\n"
+                "it lasts");
   c->add_option("--calib", r.calibration, "Prompts to calibrate on: a text file or YAML list [the project's own]")->check(CLI::ExistingFile);
   c->add_option("--trajectories", r.trajectories, "Pictures drawn for calibration [8; 4 for SDXL]")->check(CLI::Range(1, 10000));
   c->add_option("--calib-steps", r.steps, "Steps of each [20]")->check(CLI::Range(1, 1000));
   c->add_option("--count", r.count, "Denoiser inputs kept from them; published runs keep 128 [32]")->check(CLI::Range(1, 100000));
   c->add_option("--rows", r.rows, "Tokens or pixels of each layer kept over all of them [1024]")->check(CLI::Range(16, 1000000));
-  c->add_option("--calib-size", r.width, "Side of the pictures in pixels [the model's own]")->check(CLI::Range(8, 8192));
+  c->add_option("--calib-size", r.width, "Side of the pictures in pixels [half the model's own from 1024, 384 for 512, else its own]")->check(CLI::Range(8, 8192));
   c->add_option("--seed", r.seed, "Of the noise and of every choice [0]");
   c->add_option("--memory", o->memory, "Most memory to use, for example 5GB");
   c->add_option("--work", r.work, "Folder for what a later run resumes from [OUT.work]");

@@ -24,10 +24,10 @@ GenerateRequest trajectory_request(const LoadedModel& model, const QuantizeReque
   GenerateRequest g;
   g.prompt = prompt;
   g.syntax = PromptSyntax::Plain;
-  g.width = request.width, g.height = request.height;
+  g.width = g.height = calibration_side(model, request);
   g.steps = std::min(request.steps, model.defaults.steps < 10 ? model.defaults.steps : request.steps);
   g.seed = static_cast<int64_t>(request.seed) + index;
-  g.guidance_mode = GuidanceMode::Sequential;
+  g.guidance_mode = request.memory_limit > 0 ? GuidanceMode::Auto : GuidanceMode::Batched;
   g.memory_limit = request.memory_limit;
   return g;
 }
@@ -48,6 +48,13 @@ LatentShape latent_shape(const LoadedModel& model, const ResolvedRequest& resolv
 }
 
 }  // namespace
+
+int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& request) {
+  constexpr int64_t kLarge = 1024, kMiddle = 512, kMiddleSide = 384;
+  const int64_t own = model.defaults.width;
+  if (request.width > 0) return request.width;
+  return own >= kLarge ? own / 2 : own >= kMiddle ? kMiddleSide : own;
+}
 
 std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed) {
   const int branches = guided ? 2 : 1, total = prompts * calls * branches;
@@ -90,6 +97,10 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
     write_safetensors(end, {{"latent", Tensor::from(latent, {shape.channels, shape.height, shape.width})}});
   }
   context.report("sample", trajectories, trajectories);
+}
+
+bool calibration_sampled(const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
+  return fs::exists(numbered(work / "latents", trajectory_count(model, request) - 1));
 }
 
 }  // namespace nibble

@@ -28,10 +28,17 @@ std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int
 // Throws Error{NotFound, Corrupt}.
 std::vector<std::string> calibration_prompts(const LoadedModel& model, const std::filesystem::path& file);
 
+// Side of the pictures drawn for calibration. Layers see the same kinds of values at smaller sizes, so large models are sampled at half
+// their size and middle ones at three quarters.
+int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& request);
+
 // Runs the trajectories with `sampled` (the model itself or a quickly quantized copy of it); afterwards
 // `work`/inputs/NNN.safetensors holds each picked denoiser input and `work`/latents/NNN.safetensors each end.
 void sample_calibration_inputs(Context& context, const LoadedModel& sampled, const std::vector<std::string>& prompts,
                                const QuantizeRequest& request, const std::filesystem::path& work);
+
+// Whether a run before has done all of that.
+bool calibration_sampled(const LoadedModel& model, const QuantizeRequest& request, const std::filesystem::path& work);
 
 // What one layer read over all picks.
 struct LayerReadings {

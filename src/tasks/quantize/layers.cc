@@ -121,7 +121,9 @@ void plan_part(const models::ModelSource& source, const std::string& part, const
     if (info.shape.rank() == 4) layer.kernel_h = info.shape[2], layer.kernel_w = info.shape[3];
     layer.shape = {info.shape[0], layer.kernel_h * layer.kernel_w, info.shape[1], choice->weights, request.group};
     layer.activation = choice->activations;
-    layer.low_rank = part == "unet" && choice->weights == WeightKind::Int4;
+    // Beyond an eighth of the smaller side a branch costs more bytes than it saves error.
+    const bool branch = part == "unet" && choice->weights == WeightKind::Int4 && choice->activations != ActivationKind::Float;
+    layer.rank = branch ? std::min(request.rank, std::min(info.shape[0], info.shape[1]) / 8 / 8 * 8) : 0;
     layer.after_silu = matches("*resnets.*.conv[12]", layer.path);
     layer.input_group = input_group_of(layer.path);
     out.push_back(std::move(layer));

@@ -14,7 +14,8 @@ struct PlannedLayer {
   QuantShape shape;
   int64_t kernel_h = 1, kernel_w = 1;
   ActivationKind activation = ActivationKind::Int8;
-  bool low_rank = false;      // may carry a branch
+  int64_t rank = 0;           // of the branch, where the method has one
+  bool raised = false;        // to int8, as a byte budget allowed (allocate.h)
   bool after_silu = false;    // its input is bounded below by SiLU's minimum
   std::string input_group;    // layers with the same non-empty name read the same input
 

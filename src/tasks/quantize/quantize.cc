@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "quant/quantizer.h"
+#include "tasks/quantize/allocate.h"
 
 namespace nibble {
 namespace fs = std::filesystem;
@@ -27,11 +28,11 @@ void check_request(const QuantizeRequest& r, const LoadedModel& model) {
 
 // Everything that decides a result, so that a work folder is only resumed by the run it belongs to.
 std::string run_key(const QuantizeRequest& r, const LoadedModel& model, const std::vector<PlannedLayer>& layers) {
-  Json key = {{"method", r.method}, {"rank", r.rank},   {"trajectories", r.trajectories}, {"steps", r.steps}, {"count", r.count},
+  Json key = {{"method", r.method}, {"target", r.target_bytes}, {"trajectories", r.trajectories}, {"steps", r.steps}, {"count", r.count},
               {"rows", r.rows},     {"seed", r.seed},   {"width", r.width},               {"height", r.height},
               {"layers", Json::array()}, {"prompts", calibration_prompts(model, r.calibration)}};
   for (const PlannedLayer& l : layers)
-    key["layers"].push_back({l.name(), l.shape.n, l.shape.taps, l.shape.k, to_string(l.shape.kind), l.shape.group, to_string(l.activation)});
+    key["layers"].push_back({l.name(), l.shape.n, l.shape.taps, l.shape.k, to_string(l.shape.kind), l.shape.group, to_string(l.activation), l.rank});
   for (const models::ModelPart& part : model.source.parts)
     if (!part.weights.empty()) {
       const WeightFile file = model.source.tensors(part.name).file();
@@ -58,19 +59,38 @@ bool wants_readings(const std::vector<PlannedLayer>& layers) {
   return std::any_of(layers.begin(), layers.end(), [](const PlannedLayer& l) { return l.part == "unet" || l.part == "vae"; });
 }
 
+// Trajectories of large denoisers are drawn with an 8-bit copy: twice as fast, and the inputs are those of a near-by model.
+LoadedModel sampling_model(Context& context, const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
+  constexpr size_t kLarge = 400 << 20;
+  if (model.weight_bytes("unet") < kLarge) return model;
+  const fs::path file = work / "sampler.safetensors";
+  if (!fs::exists(file)) {
+    QuantizeRequest quick;
+    quick.model = request.model, quick.out = file, quick.work = work / "sampler";
+    quick.method = "rtn", quick.precision = "w8a8", quick.vae = quick.text_encoder = "keep";
+    quantize_model(context, quick);
+  }
+  return load_model(file.string());
+}
+
 }  // namespace
 
 QuantizeReport quantize_model(Context& context, const QuantizeRequest& request) {
   const LoadedModel model = load_model(request.model);
   check_request(request, model);
-  const std::vector<PlannedLayer> layers = plan_layers(model.source, request);
+  std::vector<PlannedLayer> layers = plan_within_budget(model.source, request);
   const fs::path work = request.work.empty() ? fs::path(request.out.string() + ".work") : request.work;
   claim_work_folder(work, run_key(request, model, layers));
   if (request.method != "rtn" && wants_readings(layers)) {
-    sample_calibration_inputs(context, model, calibration_prompts(model, request.calibration), request, work);
+    if (!calibration_sampled(model, request, work))
+      sample_calibration_inputs(context, sampling_model(context, model, request, work), calibration_prompts(model, request.calibration), request, work);
     observe_layers(context, model, layers, request, work);
   }
   solve_layers(context, model.source, layers, request, work);
+  if (request.target_bytes > 0) {
+    raise_layers(model.source, request, work, layers);
+    solve_layers(context, model.source, layers, request, work);
+  }
   const QuantizeReport report = write_quantized(context, model.source, layers, request, work);
   if (!request.keep_work) fs::remove_all(work);
   return report;

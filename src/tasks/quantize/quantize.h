@@ -37,6 +37,9 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
 QuantizeReport write_quantized(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
                                const QuantizeRequest& request, const std::filesystem::path& work);
 
-std::filesystem::path solved_file(const std::filesystem::path& work, size_t layer);
+// How a tensor that is not quantized is stored.
+DType kept_type(const TensorInfo& info);
+
+std::filesystem::path solved_file(const std::filesystem::path& work, size_t index, const PlannedLayer& layer);
 
 }  // namespace nibble

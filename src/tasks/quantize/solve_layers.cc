@@ -37,13 +37,6 @@ quant::Inputs inputs_of(const LayerReadings& readings, const PlannedLayer& layer
   return in;
 }
 
-int64_t rank_for(const PlannedLayer& layer, const QuantizeRequest& request) {
-  if (!layer.low_rank || layer.activation == ActivationKind::Float) return 0;
-  // Beyond an eighth of the smaller side a branch costs more bytes than it saves error.
-  const int64_t most = std::min(layer.shape.n, layer.shape.k) / 8 / 8 * 8;
-  return std::min(request.rank, most);
-}
-
 Tensor u8(const std::vector<uint8_t>& v) {
   Tensor t = Tensor::zeros(DType::U8, {static_cast<int64_t>(v.size())});
   std::copy(v.begin(), v.end(), static_cast<uint8_t*>(t.mutable_data()));
@@ -100,7 +93,9 @@ void write_solution(const fs::path& file, const PlannedLayer& layer, const quant
 
 }  // namespace
 
-fs::path solved_file(const fs::path& work, size_t layer) { return work / "solved" / fmt::format("{:05}.safetensors", layer); }
+fs::path solved_file(const fs::path& work, size_t index, const PlannedLayer& layer) {
+  return work / "solved" / fmt::format("{:05}{}.safetensors", index, layer.raised ? "-raised" : "");
+}
 
 void solve_layers(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
                   const QuantizeRequest& request, const fs::path& work) {
@@ -114,11 +109,11 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
   for (size_t i = 0; i < layers.size(); ++i) {
     context.check_cancelled();
     context.report("quantize", static_cast<int64_t>(i), static_cast<int64_t>(layers.size()));
-    if (done[i] || fs::exists(solved_file(work, i))) continue;
+    if (done[i] || fs::exists(solved_file(work, i, layers[i]))) continue;
     // Layers that read the same input and are stored alike are solved together.
     std::vector<size_t> group{i};
     for (size_t j = i + 1; j < layers.size() && !layers[i].input_group.empty(); ++j)
-      if (layers[j].part == layers[i].part && layers[j].input_group == layers[i].input_group &&
+      if (layers[j].part == layers[i].part && layers[j].raised == layers[i].raised && layers[j].input_group == layers[i].input_group &&
           layers[j].shape.kind == layers[i].shape.kind && layers[j].activation == layers[i].activation)
         group.push_back(j);
     const quant::Inputs inputs = inputs_of(readings.of(layers[i]), layers[i]);
@@ -127,12 +122,12 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
     for (const size_t j : group) {
       const PlannedLayer& layer = layers[j];
       const bool shifted = layer.after_silu && layer.activation == ActivationKind::Int4;
-      problems.push_back({layer.name(), layer.shape, layer.activation, shifted ? kSiluShift : 0.0f, rank_for(layer, request),
+      problems.push_back({layer.name(), layer.shape, layer.activation, shifted ? kSiluShift : 0.0f, layer.rank,
                           weight_matrix(*tensors.find(layer.path + ".weight"), layer.shape), &inputs});
     }
     const auto solutions = quant::solve(context, method, problems, request.seed);
     for (size_t g = 0; g < group.size(); ++g) {
-      write_solution(solved_file(work, group[g]), layers[group[g]], solutions[g], tensors.find(layers[group[g]].path + ".bias"));
+      write_solution(solved_file(work, group[g], layers[group[g]]), layers[group[g]], solutions[g], tensors.find(layers[group[g]].path + ".bias"));
       done[group[g]] = true;
     }
     tensors.drop_pages();

@@ -15,11 +15,6 @@ struct Entry {
   size_t layer = 0;
 };
 
-// Matrices that stay: 16 bits; vectors keep their type, they are few.
-DType kept_type(const TensorInfo& info) {
-  return info.dtype == DType::F32 && info.shape.rank() >= 2 ? DType::F16 : info.dtype;
-}
-
 Json quantization_record(const QuantizeRequest& r, size_t layers) {
   Json rules = Json::array();
   for (const PrecisionRule& rule : r.rules) rules.push_back({rule.pattern, rule.precision});
@@ -28,6 +23,7 @@ Json quantization_record(const QuantizeRequest& r, size_t layers) {
           {"group", r.group},
           {"rank", r.rank},
           {"rules", rules},
+          {"target_bytes", r.target_bytes},
           {"layers", layers},
           {"calibration",
            {{"prompts", r.calibration.empty() ? "built-in list" : r.calibration.filename().string()},
@@ -42,7 +38,7 @@ class Assembly {
  public:
   Assembly(const models::ModelSource& source, const std::vector<PlannedLayer>& layers, const std::filesystem::path& work)
       : source_(source), layers_(layers) {
-    for (size_t i = 0; i < layers.size(); ++i) by_name_[layers[i].name()] = i, solved_.push_back(open_weights(solved_file(work, i)));
+    for (size_t i = 0; i < layers.size(); ++i) by_name_[layers[i].name()] = i, solved_.push_back(open_weights(solved_file(work, i, layers[i])));
     for (const models::ModelPart& part : source.parts)
       if (!part.weights.empty()) add_part(part.name);
   }
@@ -103,6 +99,11 @@ class Assembly {
 };
 
 }  // namespace
+
+// Matrices that stay: 16 bits; vectors keep their type, they are few.
+DType kept_type(const TensorInfo& info) {
+  return info.dtype == DType::F32 && info.shape.rank() >= 2 ? DType::F16 : info.dtype;
+}
 
 QuantizeReport write_quantized(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
                                const QuantizeRequest& request, const std::filesystem::path& work) {
