@@ -11,12 +11,14 @@ namespace nibble::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kPlainEvery{20};
 
 // The terminal line is the one thing that really is shared by the whole program.
 struct Line {
   std::string stage;
   Clock::time_point start;
   bool visible = false;
+  Clock::time_point told{};  // of a plain line, where there is no terminal
 };
 Line line;
 
@@ -37,13 +39,22 @@ std::string bar(int64_t done, int64_t total) {
 }  // namespace
 
 void show_progress(const std::string& stage, int64_t done, int64_t total) {
-  if (!isatty(STDERR_FILENO) || total <= 0) return;
-  if (stage != line.stage) line = {stage, Clock::now(), line.visible};
+  if (total <= 0) return;
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  if (stage != line.stage) line = {stage, Clock::now(), line.visible, Clock::now()};
   const std::chrono::duration<double> took = Clock::now() - line.start;
-  std::string text = format("\r{:<8} {} {}/{}  {}", stage, bar(done, total), done, total, duration(took.count()));
+  std::string times = duration(took.count());
   if (done > 0 && done < total)
-    text += format(", {} left", duration(took.count() / static_cast<double>(done) * static_cast<double>(total - done)));
-  std::fprintf(stderr, "%s\033[K", text.c_str());
+    times += format(", {} left", duration(took.count() / static_cast<double>(done) * static_cast<double>(total - done)));
+  if (!terminal) {
+    // Into a file: a line now and then, and nothing of what is over at once.
+    if (Clock::now() - line.told < kPlainEvery) return;
+    line.told = Clock::now();
+    std::fprintf(stderr, "%s %lld/%lld  %s\n", stage.c_str(), static_cast<long long>(done), static_cast<long long>(total), times.c_str());
+    std::fflush(stderr);
+    return;
+  }
+  std::fprintf(stderr, "\r%s\033[K", format("{:<8} {} {}/{}  {}", stage, bar(done, total), done, total, times).c_str());
   line.visible = true;
   if (done == total) {
     std::fputc('\n', stderr);
