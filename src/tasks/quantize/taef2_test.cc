@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <sstream>
 
 #include "formats/safetensors_writer.h"
 #include "image/convert.h"
@@ -162,21 +161,6 @@ TEST_F(Taef2, Four_bits) {
 
 TEST_F(Taef2, Eight_bits_of_weights_and_activations) {
   EXPECT_GE(outcome(request_of("smooth", "w8a8")).psnr, 45);
-}
-
-TEST_F(Taef2, Experiments) {
-  const char* text = std::getenv("TAEF2");
-  if (text == nullptr) GTEST_SKIP();
-  std::istringstream in(text);
-  std::string m, p, rule;
-  int64_t rank, rows;
-  while (in >> m >> p >> rank >> rows) {
-    QuantizeRequest r = request_of(m.c_str(), p.c_str(), rank);
-    if (rows != r.rows) fs::remove_all(shared_->work / "readings");
-    r.rows = rows;
-    std::printf("rows %d ", (int)rows);
-    outcome(r);
-  }
 }
 
 }  // namespace
