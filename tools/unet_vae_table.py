@@ -43,7 +43,7 @@ def rows(program, model, size, runs):
     whole = nibble(program, "estimate", model, *at)
     stages = {stage["name"]: stage for stage in nibble(program, "estimate", model, *at, "--guidance", 1)["stages"]}
     passes = next(stage["passes"] for stage in whole["stages"] if stage["name"] == "denoise") * (1 + whole["batched"])
-    timed = {row["name"]: row["seconds"] for row in nibble(program, "bench", "--model", model, *at, "--runs", runs)["model"]}
+    timed = {row["name"]: row["seconds"] for row in nibble(program, "bench", "--model", model, *at, "--runs", runs)["models"][0]["passes"]}
     folder = ROOT / "models" / model if (ROOT / "models" / model).is_dir() else pathlib.Path(model)
     title = "built-in" if folder.parent == ROOT / "models" else folder.parent.name
     memory = {s["name"]: s["weight_bytes"] + s["arena_bytes"] + s["other_bytes"] for s in whole["stages"]}

@@ -1,22 +1,19 @@
 // nibble bench: kernels and models beside the machine's own measured peaks.
-#include <sys/resource.h>
-
-#include <chrono>
 #include <cstdio>
 
 #include "apps/cli/command.h"
 #include "base/error.h"
-#include "base/random.h"
+#include "base/file.h"
 #include "kernels/bench.h"
-#include "kernels/peaks/peaks.h"
-#include "pipelines/stages.h"
+#include "tasks/bench_model.h"
 #include "tasks/machine.h"
 
 namespace nibble::cli {
 namespace {
 
 struct Options {
-  std::string model, precision = "f32";
+  std::vector<std::string> models, precisions;
+  std::string write;
   int64_t size = 0;
   int runs = 3;
   bool kernels_only = false;
@@ -32,77 +29,36 @@ void print_row(const kernels::BenchRow& row) {
   std::printf("\n");
 }
 
-Json bench_kernels(Context& context, bool json) {
-  Json rows = Json::array();
+std::vector<kernels::BenchRow> bench_kernels(Context& context, bool json) {
+  std::vector<kernels::BenchRow> rows;
   if (!json) std::printf("one thread, CPU time, best of many; %% of the peak measured in this run\n");
   using Family = std::vector<kernels::BenchRow> (*)(Context&);
   for (const Family family : {kernels::bench_peaks, kernels::bench_gemm, kernels::bench_qgemm, kernels::bench_attention, kernels::bench_norm, kernels::bench_eltwise})
     for (const kernels::BenchRow& row : family(context)) {
       context.check_cancelled();
-      rows.push_back(row_json(row));
+      rows.push_back(row);
       if (!json) print_row(row);
     }
   return rows;
 }
 
-double wall(const std::function<void()>& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-struct BestPass {
-  double seconds = 1e30;
-  std::map<std::string, double> by_op;
-};
-
-// The best of `runs` passes after one to warm up.
-BestPass best_pass(int runs, Plan& plan, const std::function<void()>& body) {
-  plan.timing = true;
-  body();
-  BestPass best;
-  for (int i = 0; i < runs; ++i)
-    if (const double took = wall(body); took < best.seconds) best = {took, plan.seconds_by_op};
-  return best;
-}
-
-Json model_row(const Context& context, const char* what, const BestPass& pass, const GraphCost& cost, double peak, bool json, const Plan& plan) {
-  const double seconds = pass.seconds, rate = cost.operations / seconds;
-  Json row = {{"name", what}, {"seconds", seconds}, {"operations", cost.operations}, {"rate", rate}, {"ratio", rate / peak},
-              {"arena_bytes", plan.arena_bytes()}};
-  if (!json) {
-    std::printf("%-8s %8.4f s/pass, %7.1f Gop, %7.1f Gop/s = %4.1f %% of the peak of %d threads, buffers %.1f MB\n", what, seconds,
-                cost.operations / 1e9, rate / 1e9, 100 * rate / peak, context.threads.size(), static_cast<double>(plan.arena_bytes()) / 1e6);
-    for (const auto& [op, took] : pass.by_op) std::printf("         %-24s %9.4f s\n", op.c_str(), took);
-  }
-  for (const auto& [op, took] : pass.by_op) row["seconds_by_op"][op] = took;
-  return row;
-}
-
-Json bench_model(Context& context, const Options& o, bool json) {
-  const LoadedModel model = load_model(o.model);
-  const DType precision = dtype_from_name(o.precision).value_or(DType::F32);
-  const int64_t width = o.size > 0 ? o.size : model.defaults.width;
-  const LatentShape latent{model.vae.latent_channels, width / model.vae.factor, width / model.vae.factor};
-  const kernels::PeakKind kind = precision == DType::BF16 && context.cpu.has(Isa::Avx512Bf16) ? kernels::PeakKind::Bf16Dot : kernels::PeakKind::F32Fma;
-  const double peak = kernels::measure_peak(context.cpu, kind) * context.threads.size();
-  std::vector<float> sample(static_cast<size_t>(latent.count())), out(sample.size());
-  Generator(0).randn(sample);
-  Json rows = Json::array();
-  if (!json) std::printf("%s %ldx%ld %s, wall time, best of %d\n", o.model.c_str(), static_cast<long>(width), static_cast<long>(width), o.precision.c_str(), o.runs);
-  {
-    DenoiseStage unet(context, model, latent, model.text_encoders[0].config.positions, 1, precision);
-    Conditioning text{Tensor::zeros(DType::F32, {1, model.text_encoders[0].config.positions, model.unet.mid.context_width}), {}, {}};
-    if (model.sdxl) text.pooled = Tensor::zeros(DType::F32, {1, model.text_encoders.back().config.projection});
-    unet.set_prompt(text, model.sdxl ? size_conditioning(model, width, width, false) : Tensor(), 0, 1);
-    const BestPass pass = best_pass(o.runs, unet.plan(), [&] { unet.run(sample, 500, out); });
-    rows.push_back(model_row(context, "unet", pass, graph_cost(unet.plan(), Rate::Step), peak, json, unet.plan()));
-    unet.release();
-  }
-  DecodeStage vae(context, model, latent, precision);
-  const BestPass pass = best_pass(o.runs, vae.plan(), [&] { vae.run(sample); });
-  rows.push_back(model_row(context, "decode", pass, graph_cost(vae.plan(), Rate::Step), peak, json, vae.plan()));
-  return rows;
+// Replaces the tables of a page: what stands between its two marks, or the whole page where it is new.
+void write_page(const std::filesystem::path& file, const std::vector<ModelBench>& models, const std::vector<kernels::BenchRow>& rows,
+                const Context& context) {
+  constexpr std::string_view kBegin = "<!-- nibble bench --write -->\n", kEnd = "<!-- end -->\n";
+  std::string tables = format("Processor: {} instructions, {} threads.\n\n", to_string(context.cpu), context.threads.size());
+  tables += bench_markdown(models);
+  if (!rows.empty()) tables += "\n| kernel | shape | time | rate | of the peak |\n|---|---|--:|--:|--:|\n";
+  for (const kernels::BenchRow& row : rows)
+    tables += format("| {} | {} | {:.3f} ms | {:.1f} G/s | {} |\n", row.name, row.shape, row.seconds * 1e3, row.rate() / 1e9,
+                     row.peak > 0 ? format("{:.0f} %", 100 * row.ratio()) : "—");
+  std::string page = std::filesystem::exists(file) ? read_file(file) : "# Benchmarks\n\n" + std::string(kBegin) + std::string(kEnd);
+  const size_t begin = page.find(kBegin), end = page.find(kEnd);
+  if (begin == std::string::npos || end == std::string::npos || end < begin)
+    fail(ErrorCode::InvalidArgument, "page {}: want the lines '{}' and '{}', between which the tables go", file.string(),
+         kBegin.substr(0, kBegin.size() - 1), kEnd.substr(0, kEnd.size() - 1));
+  page.replace(begin + kBegin.size(), end - begin - kBegin.size(), tables);
+  write_file(file, page);
 }
 
 Json bench_machine(Context& context, bool json) {
@@ -125,12 +81,18 @@ Json bench_machine(Context& context, bool json) {
 void run(const Options& o, const Common& common) {
   const auto context = make_context(common);
   Json result = {{"cpu", to_string(context->cpu)}, {"threads", context->threads.size()}};
-  if (!o.model.empty()) {
-    result["model"] = bench_model(*context, o, common.json);
-  } else {
-    result["kernels"] = bench_kernels(*context, common.json);
-    if (!o.kernels_only) result["machine"] = bench_machine(*context, common.json);
-  }
+  std::vector<ModelBench> models;
+  std::vector<kernels::BenchRow> rows;
+  for (const std::string& model : o.models)
+    for (const std::string& precision : o.precisions.empty() ? std::vector<std::string>{"f32"} : o.precisions) {
+      models.push_back(bench_model(*context, model, o.size, dtype_from_name(precision).value_or(DType::F32), o.runs));
+      if (!common.json) std::printf("%s", bench_text(models.back(), context->threads.size()).c_str());
+      result["models"].push_back(to_json(models.back()));
+    }
+  if (o.models.empty() || !o.write.empty()) rows = bench_kernels(*context, common.json);
+  for (const kernels::BenchRow& row : rows) result["kernels"].push_back(row_json(row));
+  if (o.models.empty() && !o.kernels_only) result["machine"] = bench_machine(*context, common.json);
+  if (!o.write.empty()) write_page(o.write, models, rows, *context);
   if (common.json) print_json(result);
 }
 
@@ -139,10 +101,14 @@ void run(const Options& o, const Common& common) {
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run_command) {
   const auto o = std::make_shared<Options>();
   CLI::App* c = app.add_subcommand("bench", "Speed of kernels and models beside the machine's own measured peaks");
-  c->add_option("--model", o->model, "Time one denoising pass and one decode of this model instead of the kernels");
+  c->add_option("--model", o->models, "Time denoising passes and a decode of this model instead of the kernels; may be repeated");
   c->add_option("--size", o->size, "Width and height in pixels [the model's training size]");
-  c->add_option("--precision", o->precision, "f32 or bf16, for --model [f32]")->check(CLI::IsMember({"f32", "bf16"}));
+  c->add_option("--precision", o->precisions, "Arithmetic between layers, for --model: f32, bf16 or both (f32,bf16) [f32]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"f32", "bf16"}));
   c->add_option("--runs", o->runs, "Passes to take the best of [3]")->check(CLI::Range(1, 1000));
+  c->add_option("--write", o->write, "Put the tables of models and kernels into this Markdown page, e.g. docs/benchmarks.md");
   c->add_flag("--kernels-only", o->kernels_only, "Do not measure and keep the profile for 'nibble estimate'");
   c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
 }
