@@ -47,7 +47,7 @@ Extent extent_of(const Layer& l, const Shape& x, const Shape& y) {
 
 // Places in the scratch memory; offsets in bytes.
 struct Places {
-  size_t codes, scales, sums, h, h_raw, pad, pad_scales, panels, threads, total;
+  size_t codes, scales, sums, h, h_raw, pad, pad_scales, pad_sums, panels, threads, total;
 };
 
 constexpr int64_t kPanelsAtOnce = 4;  // of sixteen channels, expanded to floats per thread
@@ -74,9 +74,11 @@ Places places_of(const Context& context, const Layer& l, const Extent& e, DType 
   const bool integer = l.activation != ActivationKind::Float;
   p.codes = take(integer ? rows * padded : 0);
   p.scales = take(integer ? rows * groups * sizeof(float) : 0);
-  p.sums = take(integer ? rows * sizeof(int32_t) : 0);
+  const size_t blocks = l.activation == ActivationKind::Int4 ? padded / 32 : 1;
+  p.sums = take(integer ? rows * blocks * sizeof(int32_t) : 0);
   p.pad = take(integer ? padded : 0);
   p.pad_scales = take(integer ? groups * sizeof(float) : 0);
+  p.pad_sums = take(integer ? blocks * sizeof(int32_t) : 0);
   p.h = take(static_cast<size_t>(e.m * l.rank) * sizeof(float));
   p.h_raw = take(dtype == DType::F32 ? 0 : static_cast<size_t>(e.m * l.rank) * bytes_of(dtype));
   const size_t threads = static_cast<size_t>(context.threads.size());
@@ -160,7 +162,6 @@ class Run {
     const kernels::QGemmKernel& kernel = kernels::select_qgemm(context_.cpu, dtype_);
     kernels::QGemmProblem p{};
     fill(p);
-    p.sums = place<int32_t>(at_.sums);
     split(kernels::qgemm_row_tile(kernel), kernels::qgemm_column_tile(kernel),
           [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
   }
@@ -184,15 +185,15 @@ class Run {
     const int64_t k = l_.shape.k, padded = l_.shape.padded_k(), groups = (padded + kActivationGroup - 1) / kActivationGroup;
     context_.threads.run(e_.rows, 8, [&](int64_t begin, int64_t end, int) {
       q.int4_groups(row(begin), end - begin, k, padded, input_scale(), l_.shift, place<int8_t>(at_.codes) + begin * padded,
-                    place<float>(at_.scales) + begin * groups);
+                    place<float>(at_.scales) + begin * groups, place<int32_t>(at_.sums) + begin * (padded / 32));
     });
     const std::vector<float> zeros(static_cast<size_t>(k), 0.0f);
     kernels::select_quantize(context_.cpu, DType::F32)
-        .int4_groups(zeros.data(), 1, k, padded, input_scale(), l_.shift, place<int8_t>(at_.pad), place<float>(at_.pad_scales));
+        .int4_groups(zeros.data(), 1, k, padded, input_scale(), l_.shift, place<int8_t>(at_.pad), place<float>(at_.pad_scales), place<int32_t>(at_.pad_sums));
     const kernels::QGemmGroupedKernel& kernel = kernels::select_qgemm_grouped(context_.cpu, dtype_);
     kernels::QGemmGroupedProblem p{};
     fill(p);
-    p.pad_codes = place<int8_t>(at_.pad), p.pad_scales = place<float>(at_.pad_scales);
+    p.pad_codes = place<int8_t>(at_.pad), p.pad_scales = place<float>(at_.pad_scales), p.pad_sums = place<int32_t>(at_.pad_sums);
     split(kernels::qgemm_grouped_row_tile(kernel), kernels::qgemm_grouped_column_tile(kernel),
           [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm_grouped(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
   }
@@ -202,6 +203,7 @@ class Run {
     p.m = e_.m;
     p.a = place<int8_t>(at_.codes), p.a_stride = l_.shape.padded_k();
     p.a_scales = place<float>(at_.scales);
+    p.sums = place<int32_t>(at_.sums);
     p.conv = conv();
     p.weight = weight();
     p.bias = bias();

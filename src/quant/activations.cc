@@ -34,16 +34,16 @@ Matrix simulate_activations(CpuMask cpu, const Inputs& in, const QuantShape& s, 
   const int64_t padded = s.padded_k(), groups = (padded + kActivationGroup - 1) / kActivationGroup;
   std::vector<int8_t> codes(static_cast<size_t>(padded));
   std::vector<float> scales(static_cast<size_t>(groups));
-  int32_t sum = 0;
+  std::vector<int32_t> sums(static_cast<size_t>(padded / 32));
   for (int64_t r = 0; r < out.rows; ++r)
     for (int64_t tap = 0; tap < s.taps; ++tap) {
       const float* x = in.rows.row(r) + tap * s.k;
       float* to = out.row(r) + tap * s.k;
-      if (kind == ActivationKind::Int4) q.int4_groups(x, 1, s.k, padded, scale, shift, codes.data(), scales.data());
+      if (kind == ActivationKind::Int4) q.int4_groups(x, 1, s.k, padded, scale, shift, codes.data(), scales.data(), sums.data());
       else if (in.one_scale_per_image) {
         scales[0] = maxima[static_cast<size_t>(in.image[static_cast<size_t>(r)])] / 127.0f;
-        q.int8_scaled(x, 1, s.k, padded, scale, scales[0], codes.data(), &sum);
-      } else q.int8_rows(x, 1, s.k, padded, scale, codes.data(), scales.data(), &sum);
+        q.int8_scaled(x, 1, s.k, padded, scale, scales[0], codes.data(), sums.data());
+      } else q.int8_rows(x, 1, s.k, padded, scale, codes.data(), scales.data(), sums.data());
       for (int64_t k = 0; k < s.k; ++k)
         to[k] = static_cast<float>(codes[static_cast<size_t>(k)]) * scales[kind == ActivationKind::Int4 ? static_cast<size_t>(k / kActivationGroup) : 0];
     }

@@ -39,7 +39,7 @@ struct Operands {
     ratios.assign(static_cast<size_t>(shape.ratio_count()), 1500);
     a.resize(static_cast<size_t>(s.m * shape.padded_k()));
     for (int8_t& v : a) v = static_cast<int8_t>(static_cast<int>(random() % static_cast<unsigned>(2 * code_limit + 1)) - code_limit);
-    sums.assign(static_cast<size_t>(s.m), 0);
+    sums.assign(static_cast<size_t>(s.m * (shape.padded_k() / 32)), 0);
     a_scales.assign(static_cast<size_t>(s.m * (shape.padded_k() / 64 + 1)), 0.02f);
     h.assign(static_cast<size_t>(s.m * rank), 0.1f);
     up.assign(static_cast<size_t>(shape.panels() * 16 * rank), to_bf16(0.1f));
@@ -75,7 +75,8 @@ BenchRow bench_grouped(Context& context, const BenchShape& s, double peak) {
   const std::vector<int8_t> pad(static_cast<size_t>(o.shape.padded_k()), 0);
   QGemmGroupedProblem p{};
   p.m = s.m, p.a = o.a.data(), p.a_stride = o.shape.padded_k(), p.a_scales = o.a_scales.data();
-  p.pad_codes = pad.data(), p.pad_scales = o.a_scales.data();
+  p.sums = o.sums.data();
+  p.pad_codes = pad.data(), p.pad_scales = o.a_scales.data(), p.pad_sums = o.sums.data();
   p.conv = s.side > 0 ? &o.conv : nullptr;
   p.weight = o.weight();
   p.c = o.c.data(), p.c_stride = s.n;
@@ -91,12 +92,12 @@ std::vector<BenchRow> bench_quantize(Context& context) {
   std::vector<float> x(static_cast<size_t>(rows * k)), input_scale(static_cast<size_t>(k), 1.1f), scales(static_cast<size_t>(rows * k / 64));
   for (size_t i = 0; i < x.size(); ++i) x[i] = 0.01f * static_cast<float>(i % 199) - 1;
   std::vector<int8_t> codes(x.size());
-  std::vector<int32_t> sums(static_cast<size_t>(rows));
+  std::vector<int32_t> sums(static_cast<size_t>(rows * k / 32));
   const double bytes = static_cast<double>(x.size()) * 5, peak = measure_read_bandwidth(size_t{4} << 20);
   const double by_row = best_cpu_seconds([&] {
     kernel.int8_rows(x.data(), rows, k, k, input_scale.data(), codes.data(), scales.data(), sums.data());
   });
-  const double by_group = best_cpu_seconds([&] { kernel.int4_groups(x.data(), rows, k, k, input_scale.data(), 0, codes.data(), scales.data()); });
+  const double by_group = best_cpu_seconds([&] { kernel.int4_groups(x.data(), rows, k, k, input_scale.data(), 0, codes.data(), scales.data(), sums.data()); });
   return {{kernel.name, "int8 rows 1024 x 1280", bytes, by_row, peak}, {kernel.name, "int4 groups 1024 x 1280", bytes, by_group, peak}};
 }
 

@@ -7,13 +7,15 @@
 namespace nibble::kernels {
 namespace {
 
-NIBBLE_INLINE void finish_grouped_tile(DType dtype, const float* sums, const QGroupedTileArgs& args) {
+// Columns from `first` on; sums [m_count][stride].
+NIBBLE_INLINE void finish_grouped_plain(DType dtype, const float* sums, int stride, int first, const QGroupedTileArgs& args) {
   for (int i = 0; i < args.m_count; ++i)
-    for (int j = 0; j < args.n_count; ++j) {
+    for (int j = first; j < args.n_count; ++j) {
       float x = 0.0f;
+      const BFloat16* up = args.up + (j / 16) * args.rank * 16 + j % 16;
       for (int64_t r = 0; r < args.rank; ++r)
-        x = __builtin_fmaf(args.h[i * args.rank + r], float_from_bf16(args.up[r * 16 + j].bits), x);
-      x = __builtin_fmaf(sums[i * 16 + j], args.w_scales[j], x);
+        x = __builtin_fmaf(args.h[i * args.rank + r], float_from_bf16(up[r * 16].bits), x);
+      x = __builtin_fmaf(sums[i * stride + j], args.w_scales[j], x);
       if (args.bias != nullptr) x = x + args.bias[j];
       if (args.residual != nullptr) x = x + load_element(dtype, args.residual, i * args.residual_stride + j);
       if (dtype == DType::F32)

@@ -22,9 +22,11 @@ struct QGemmGroupedProblem {
   const int8_t* a;        // [input rows, a_stride], codes -7..7 or 0..15, zero from k to padded_k
   int64_t a_stride;
   const float* a_scales;  // [input rows, a_groups], a_groups = ceil(padded_k / 64)
-  // What taps outside the image read: one row of codes and its scales (a shifted layer pads with the shift, not with zero).
+  const int32_t* sums;    // [input rows, padded_k / 32] sums of 32 codes each
+  // What taps outside the image read: one row of codes, scales and sums (a shifted layer pads with the shift, not with zero).
   const int8_t* pad_codes;
   const float* pad_scales;
+  const int32_t* pad_sums;
   const ConvGeometry* conv;
   QuantWeightView weight;  // Int4
   const float* bias;

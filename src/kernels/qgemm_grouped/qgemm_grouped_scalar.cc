@@ -22,23 +22,22 @@ void expand(const QuantWeightView& w, int64_t panel, void* out) {
 void tile(DType dtype, const QGroupedTileArgs& args) {
   float sums[kMr * kNr] = {};
   const int8_t* b = static_cast<const int8_t*>(args.panel);
-  const int64_t step = args.group < kActivationGroup ? args.group : kActivationGroup;
-  const int64_t groups = (args.padded_k + args.group - 1) / args.group;
   for (int64_t tap = 0; tap < args.taps; ++tap, b += args.padded_k * kNr)
-    for (int64_t k = 0; k < args.padded_k; k += step) {
-      const int64_t end = k + step < args.padded_k ? k + step : args.padded_k;
-      const float* ratio = args.ratios + (tap * groups + k / args.group) * kNr;
+    for (int64_t step = 0; step < args.steps; ++step) {
+      const int64_t begin = step * args.step, end = begin + args.step < args.padded_k ? begin + args.step : args.padded_k;
+      const int64_t groups = (args.steps + args.steps_per_ratio - 1) / args.steps_per_ratio;
+      const float* ratio = args.ratios + (tap * groups + step / args.steps_per_ratio) * kNr;
       for (int i = 0; i < kMr; ++i) {
         const int8_t* a = static_cast<const int8_t*>(args.rows[tap * kMr + i]);
-        const float scale = args.row_scales[tap * kMr + i][k / kActivationGroup];
+        const float scale = args.scales[(tap * args.steps + step) * kMr + i];
         for (int j = 0; j < kNr; ++j) {
           int32_t dot = 0;
-          for (int64_t kk = k; kk < end; ++kk) dot += a[kk] * b[kk * kNr + j];
+          for (int64_t k = begin; k < end; ++k) dot += a[k] * b[k * kNr + j];
           sums[i * kNr + j] = __builtin_fmaf(static_cast<float>(dot), scale * ratio[j], sums[i * kNr + j]);
         }
       }
     }
-  finish_grouped_tile(dtype, sums, args);
+  finish_grouped_plain(dtype, sums, kNr, 0, args);
 }
 
 void tile_f32(const QGroupedTileArgs& args) { tile(DType::F32, args); }
@@ -47,8 +46,8 @@ void tile_bf16(const QGroupedTileArgs& args) { tile(DType::BF16, args); }
 }  // namespace
 
 const QGemmGroupedKernel qgemm_grouped_f32_4x16_scalar = {
-    "qgemm_grouped_f32_4x16_scalar", Isa::Scalar, DType::F32, kMr, kNr, panel_bytes, expand, tile_f32};
+    "qgemm_grouped_f32_4x16_scalar", Isa::Scalar, DType::F32, kMr, kNr, panel_bytes, expand, tile_f32, false};
 const QGemmGroupedKernel qgemm_grouped_bf16_4x16_scalar = {
-    "qgemm_grouped_bf16_4x16_scalar", Isa::Scalar, DType::BF16, kMr, kNr, panel_bytes, expand, tile_bf16};
+    "qgemm_grouped_bf16_4x16_scalar", Isa::Scalar, DType::BF16, kMr, kNr, panel_bytes, expand, tile_bf16, false};
 
 }  // namespace nibble::kernels

@@ -24,6 +24,7 @@ struct Trial {
   PackedWeight packed;
   std::vector<int8_t> a, pad;
   std::vector<float> a_scales, pad_scales, bias, residual, h, up_plain;
+  std::vector<int32_t> sums, pad_sums;
   std::vector<BFloat16> up;
 
   Trial(Case cs, uint32_t seed) : c(cs) {
@@ -43,10 +44,16 @@ struct Trial {
     for (int64_t r = 0; r <= a_rows; ++r)
       for (int64_t i = 0; i < shape.padded_k(); ++i)
         (r < a_rows ? a : pad).push_back(i < c.k ? static_cast<int8_t>(activation(random)) : int8_t{0});
+    const auto sum_codes = [](const std::vector<int8_t>& codes, std::vector<int32_t>& out) {
+      out.assign(codes.size() / 32, 0);
+      for (size_t i = 0; i < codes.size(); ++i) out[i / 32] += codes[i];
+    };
+    sum_codes(a, sums);
+    sum_codes(pad, pad_sums);
     for (int64_t i = 0; i < a_rows * a_groups; ++i) a_scales.push_back(0.1f * (1.5f + real(random)));
     for (int64_t i = 0; i < a_groups; ++i) pad_scales.push_back(0.1f);
     for (int64_t i = 0; i < c.n; ++i) bias.push_back(real(random));
-    for (int64_t i = 0; i < c.m * c.n; ++i) residual.push_back(real(random));
+    for (int64_t i = 0; i < c.m * c.n; ++i) residual.push_back(to_float(to_bf16(real(random))));
     for (int64_t i = 0; i < c.m * c.rank; ++i) h.push_back(real(random));
     up.assign(static_cast<size_t>(shape.panels() * 16 * c.rank), BFloat16{0});
     for (int64_t n = 0; n < c.n; ++n)
@@ -92,33 +99,42 @@ const Case kCases[] = {
     {0, 24, 96, 64, 0, true, true, false, {5, 7, 5, 7, 3, 3, 1, 1, 1, 1}},
     {0, 16, 64, 32, 8, false, true, true, {8, 8, 4, 4, 3, 3, 2, 1, 1, 1}},
     {0, 17, 32, 64, 0, true, false, false, {4, 3, 8, 6, 3, 3, 1, 1, 1, 2}},
+    {30, 96, 224, 64, 0, false, false, false},  {25, 80, 416, 128, 16, true, true, true},
 };
+
+template <typename T>
+void check(const QGemmGroupedKernel& kernel, const Case& c) {
+  const Trial t(c, 23);
+  std::vector<T> out(static_cast<size_t>(t.c.m * t.c.n)), residual;
+  for (const float v : t.residual) residual.push_back(from_float<T>(v));
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, c.rank));
+  QGemmGroupedProblem p{};
+  p.m = t.c.m;
+  p.a = t.a.data(), p.a_stride = t.shape.padded_k(), p.a_scales = t.a_scales.data(), p.sums = t.sums.data();
+  p.pad_codes = t.pad.data(), p.pad_scales = t.pad_scales.data(), p.pad_sums = t.pad_sums.data();
+  p.conv = c.conv.kernel_h > 0 ? &t.c.conv : nullptr;
+  p.weight = t.packed.view();
+  p.bias = c.bias ? t.bias.data() : nullptr;
+  p.residual = c.residual ? residual.data() : nullptr;
+  p.residual_stride = p.c_stride = c.n;
+  p.c = out.data();
+  p.rank = c.rank, p.h = t.h.data(), p.up = t.up.data();
+  // Two pieces in both directions, as threads would split it.
+  const int64_t row_cut = std::min<int64_t>(t.c.m, (t.c.m / 2 + kernel.mr - 1) / kernel.mr * kernel.mr);
+  const int64_t column_cut = std::min<int64_t>(t.c.n, (t.c.n / 2 + kernel.nr - 1) / kernel.nr * kernel.nr);
+  for (const auto& [m0, m1] : {std::pair(int64_t{0}, row_cut), std::pair(row_cut, t.c.m)})
+    for (const auto& [n0, n1] : {std::pair(int64_t{0}, column_cut), std::pair(column_cut, t.c.n)})
+      if (n0 < n1) run_qgemm_grouped(kernel, p, m0, m1, n0, n1, scratch.data());
+  for (int64_t m = 0; m < t.c.m; ++m)
+    for (int64_t n = 0; n < c.n; ++n)
+      ASSERT_EQ(to_float(out[static_cast<size_t>(m * c.n + n)]), to_float(from_float<T>(t.expected(m, n))))
+          << kernel.name << " m " << m << " n " << n << " k " << c.k;
+}
 
 TEST(QGemmGrouped, Every_kernel_computes_the_formula_to_the_last_bit) {
   for (const QGemmGroupedKernel* kernel : kQGemmGroupedKernels) {
-    if (!tested_cpu().has(kernel->isa) || kernel->dtype != DType::F32) continue;
-    for (const Case& c : kCases) {
-      const Trial t(c, 23);
-      std::vector<float> out(static_cast<size_t>(t.c.m * t.c.n));
-      std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(*kernel, t.shape, c.rank));
-      QGemmGroupedProblem p{};
-      p.m = t.c.m;
-      p.a = t.a.data(), p.a_stride = t.shape.padded_k(), p.a_scales = t.a_scales.data();
-      p.pad_codes = t.pad.data(), p.pad_scales = t.pad_scales.data();
-      p.conv = c.conv.kernel_h > 0 ? &t.c.conv : nullptr;
-      p.weight = t.packed.view();
-      p.bias = c.bias ? t.bias.data() : nullptr;
-      p.residual = c.residual ? t.residual.data() : nullptr;
-      p.residual_stride = p.c_stride = c.n;
-      p.c = out.data();
-      p.rank = c.rank, p.h = t.h.data(), p.up = t.up.data();
-      const int64_t cut = std::min<int64_t>(t.c.m, (t.c.m / 2 + kernel->mr - 1) / kernel->mr * kernel->mr);
-      run_qgemm_grouped(*kernel, p, 0, cut, 0, c.n, scratch.data());
-      run_qgemm_grouped(*kernel, p, cut, t.c.m, 0, c.n, scratch.data());
-      for (int64_t m = 0; m < t.c.m; ++m)
-        for (int64_t n = 0; n < c.n; ++n)
-          ASSERT_EQ(out[static_cast<size_t>(m * c.n + n)], t.expected(m, n)) << kernel->name << " m " << m << " n " << n << " k " << c.k;
-    }
+    if (!tested_cpu().has(kernel->isa)) continue;
+    for (const Case& c : kCases) kernel->dtype == DType::F32 ? check<float>(*kernel, c) : check<BFloat16>(*kernel, c);
   }
 }
 

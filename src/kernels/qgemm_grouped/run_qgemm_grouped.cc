@@ -14,13 +14,17 @@ constexpr size_t kAlign = 64;
 
 size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
+int64_t step_of(const QuantShape& s) { return std::min(s.group, kActivationGroup); }
+int64_t steps_of(const QuantShape& s) { return (s.padded_k() + step_of(s) - 1) / step_of(s); }
+
 struct Scratch {
   size_t panel_bytes, ratio_count;
   int64_t block_panels;
   std::byte* panels;
-  float* ratios;               // [block_panels][taps][groups][16]
-  const void** rows;           // [taps][mr]
-  const float** row_scales;    // [taps][mr]
+  float* ratios;       // [block_panels][taps][groups][nr]
+  const void** rows;   // [taps][mr]
+  float* scales;       // [taps][steps][mr]
+  int32_t* starts;     // [taps][steps][mr]
 };
 
 Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, std::byte* memory, size_t* used) {
@@ -32,12 +36,14 @@ Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, std::byte*
   };
   Scratch out{};
   out.panel_bytes = aligned(kernel.panel_bytes(s.taps, s.padded_k()));
-  out.ratio_count = static_cast<size_t>(s.taps * s.groups() * kPanelChannels);
+  out.ratio_count = static_cast<size_t>(s.taps * s.groups() * kernel.nr);
   out.block_panels = static_cast<int64_t>(std::max<size_t>(1, kPanelBlockBytes / out.panel_bytes));
   out.panels = take(out.panel_bytes * static_cast<size_t>(out.block_panels));
   out.ratios = reinterpret_cast<float*>(take(out.ratio_count * sizeof(float) * static_cast<size_t>(out.block_panels)));
   out.rows = reinterpret_cast<const void**>(take(static_cast<size_t>(s.taps * kernel.mr) * sizeof(void*)));
-  out.row_scales = reinterpret_cast<const float**>(take(static_cast<size_t>(s.taps * kernel.mr) * sizeof(float*)));
+  const size_t step_count = static_cast<size_t>(s.taps * steps_of(s) * kernel.mr);
+  out.scales = reinterpret_cast<float*>(take(step_count * sizeof(float)));
+  out.starts = reinterpret_cast<int32_t*>(take(step_count * sizeof(int32_t)));
   *used = at;
   return out;
 }
@@ -45,7 +51,7 @@ Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, std::byte*
 void find_rows(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, int64_t m, int m_count, const Scratch& scratch) {
   const std::byte* a = reinterpret_cast<const std::byte*>(p.a);
   const int mr = kernel.mr;
-  const int64_t taps = p.weight.shape.taps, groups = (p.weight.shape.padded_k() + kActivationGroup - 1) / kActivationGroup;
+  const int64_t taps = p.weight.shape.taps;
   if (p.conv == nullptr) {
     for (int i = 0; i < mr; ++i) scratch.rows[i] = a + (m + std::min(i, m_count - 1)) * p.a_stride;
   } else {
@@ -57,20 +63,45 @@ void find_rows(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, i
       std::fill(rows + m_count, rows + mr, rows[m_count - 1]);
     }
   }
-  for (int64_t i = 0; i < taps * mr; ++i) {
-    const std::byte* row = static_cast<const std::byte*>(scratch.rows[i]);
-    const bool is_pad = row == reinterpret_cast<const std::byte*>(p.pad_codes);
-    scratch.row_scales[i] = is_pad ? p.pad_scales : p.a_scales + (row - a) / p.a_stride * groups;
+}
+
+// Scales and starts of a tile's rows, in the order in which its steps read them.
+void gather(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, const Scratch& scratch) {
+  const QuantShape& s = p.weight.shape;
+  const int64_t step = step_of(s), steps = steps_of(s), mr = kernel.mr, blocks = s.padded_k() / 32;
+  const int64_t groups = (s.padded_k() + kActivationGroup - 1) / kActivationGroup;
+  const double rows_per_byte = 1.0 / static_cast<double>(p.a_stride);  // products are whole numbers: no division
+  for (int64_t i = 0; i < s.taps * mr; ++i) {
+    const int8_t* row = static_cast<const int8_t*>(scratch.rows[i]);
+    const bool is_pad = row == p.pad_codes;
+    const int64_t at = is_pad ? 0 : static_cast<int64_t>(static_cast<double>(row - p.a) * rows_per_byte + 0.5);
+    const float* from = is_pad ? p.pad_scales : p.a_scales + at * groups;
+    float* scale = scratch.scales + i / mr * steps * mr + i % mr;
+    for (int64_t j = 0; j < steps; ++j) scale[j * mr] = from[j * step / kActivationGroup];
+    if (!kernel.wants_sums) continue;
+    const int32_t* sums = is_pad ? p.pad_sums : p.sums + at * blocks;
+    int32_t* start = scratch.starts + i / mr * steps * mr + i % mr;
+    for (int64_t j = 0; j < steps; ++j) {
+      const int64_t first = j * step / 32;
+      start[j * mr] = -8 * (sums[first] + (step == 64 && first + 1 < blocks ? sums[first + 1] : 0));
+    }
   }
 }
 
 void expand_block(const QGemmGroupedKernel& kernel, const QuantWeightView& w, int64_t n, int64_t n_end, const Scratch& scratch) {
   std::byte* panel = scratch.panels;
   float* ratios = scratch.ratios;
+  const int64_t count = w.shape.taps * w.shape.groups(), parts = kernel.nr / kPanelChannels;
   for (; n < n_end; n += kernel.nr, panel += scratch.panel_bytes, ratios += scratch.ratio_count) {
     kernel.expand(w, n / kPanelChannels, panel);
-    const int16_t* from = w.ratios + static_cast<size_t>(n / kPanelChannels) * scratch.ratio_count;
-    for (size_t i = 0; i < scratch.ratio_count; ++i) ratios[i] = static_cast<float>(from[i]) * (1.0f / kRatioOne);
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t stored = n / kPanelChannels + part;
+      const int16_t* from = w.ratios + stored * count * kPanelChannels;
+      for (int64_t i = 0; i < count; ++i)
+        for (int64_t lane = 0; lane < kPanelChannels; ++lane)
+          ratios[i * kernel.nr + part * kPanelChannels + lane] =
+              stored < w.shape.panels() ? static_cast<float>(from[i * kPanelChannels + lane]) * (1.0f / kRatioOne) : 0.0f;
+    }
   }
 }
 
@@ -79,10 +110,13 @@ void run_tiles(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, i
   const size_t item = bytes_of(kernel.dtype);
   QGroupedTileArgs args{};
   args.rows = scratch.rows;
-  args.row_scales = scratch.row_scales;
+  args.scales = scratch.scales;
+  args.starts = scratch.starts;
   args.taps = p.weight.shape.taps;
   args.padded_k = p.weight.shape.padded_k();
-  args.group = p.weight.shape.group;
+  args.step = step_of(p.weight.shape);
+  args.steps = steps_of(p.weight.shape);
+  args.steps_per_ratio = p.weight.shape.group / args.step;
   args.m_count = m_count;
   args.c_stride = p.c_stride;
   args.residual_stride = p.residual_stride;
@@ -130,6 +164,7 @@ void run_qgemm_grouped(const QGemmGroupedKernel& kernel, const QGemmGroupedProbl
     for (int64_t m = m_begin; m < m_end; m += kernel.mr) {
       const int m_count = static_cast<int>(std::min<int64_t>(kernel.mr, m_end - m));
       find_rows(kernel, p, m, m_count, scratch);
+      gather(kernel, p, scratch);
       run_tiles(kernel, p, m, m_count, n, block_end, scratch);
     }
   }

@@ -6,16 +6,17 @@
 
 namespace nibble::kernels {
 
-// One tile. Scales of a: [taps][mr] pointers to the row's group scales. Weight scales [taps][groups][16] = r / 128, float,
-// are expanded beside the panel: panel = codes, then scales.
+// One tile of mr rows x nr columns. A step is what one pair of scales covers: 32 or 64 codes along k, the last perhaps fewer.
 struct QGroupedTileArgs {
-  const void* const* rows;
-  const float* const* row_scales;  // [taps][mr]
-  int64_t taps, padded_k, group;   // group: of the weight
+  const void* const* rows;     // [taps][mr], rows past m_count repeat
+  const float* scales;         // [taps][steps][mr] of the activations
+  const int32_t* starts;       // [taps][steps][mr] -8 · sum of the codes, where the kernel wants sums
+  int64_t taps, padded_k, step, steps;
+  int64_t steps_per_ratio;     // 2 for weight groups of 128, otherwise 1
   const void* panel;
-  const float* ratios;             // [taps][groups][16]
+  const float* ratios;         // [taps][groups][nr] = r / 128
   int m_count, n_count;
-  const float* w_scales;  // [16]
+  const float* w_scales;  // [nr]
   const float* bias;
   const void* residual;
   int64_t residual_stride;
@@ -23,17 +24,19 @@ struct QGroupedTileArgs {
   int64_t c_stride;
   int64_t rank;
   const float* h;
-  const BFloat16* up;
+  const BFloat16* up;  // [nr / 16][rank][16]
 };
 
 struct QGemmGroupedKernel {
   const char* name;
   Isa isa;
   DType dtype;
-  int mr, nr;  // nr 16
+  int mr, nr;  // nr a multiple of 16
   size_t (*panel_bytes)(int64_t taps, int64_t padded_k);
-  void (*expand)(const QuantWeightView& weight, int64_t panel, void* out);  // codes only
+  // The codes of the nr / 16 stored panels from `first` on; those that the weight lacks give columns beyond n_count.
+  void (*expand)(const QuantWeightView& weight, int64_t first, void* panel);
   void (*tile)(const QGroupedTileArgs& args);
+  bool wants_sums;  // reads QGroupedTileArgs::starts
 };
 
 #define X(name) extern const QGemmGroupedKernel name;

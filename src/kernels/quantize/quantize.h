@@ -28,9 +28,10 @@ struct QuantizeKernel {
   // All rows by one given scale.
   void (*int8_scaled)(const void* x, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, float scale,
                       int8_t* codes, int32_t* sums);
-  // Groups of 64. codes [rows, padded_k] one a byte, scales [rows, groups]; signed when shift is 0.
+  // Groups of 64. codes [rows, padded_k] one a byte, scales [rows, groups], sums [rows, padded_k / 32] of 32 codes each; signed
+  // when shift is 0.
   void (*int4_groups)(const void* x, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, float shift,
-                      int8_t* codes, float* scales);
+                      int8_t* codes, float* scales, int32_t* sums);
 };
 
 // Best kernel of the mask for this activation type; never null.

@@ -98,8 +98,8 @@ struct Quantize {
     run(static_cast<const T*>(x), rows, k, padded_k, input_scale, scale, codes, sums);
   }
 
-  // Lanes beyond k hold 0: they would hold the shift otherwise.
-  static void int4_group(const T* x, int64_t k, const float* input_scale, float shift, int8_t* codes, float* scale) {
+  // Lanes beyond k hold 0: they would hold the shift otherwise. sums [2].
+  static void int4_group(const T* x, int64_t k, const float* input_scale, float shift, int8_t* codes, float* scale, float* sums) {
     constexpr int64_t kVectors = kGroup / kWidth;
     const bool is_shifted = shift > 0.0f;
     Vec values[kVectors], most = set(0.0f);
@@ -116,12 +116,15 @@ struct Quantize {
     *scale = reduce_max(most) / (is_shifted ? 15.0f : 7.0f);
     const Vec reciprocal = set(*scale > 0.0f ? 1.0f / *scale : 0.0f);
     const Vec low = set(is_shifted ? 0.0f : -7.0f), high = set(is_shifted ? 15.0f : 7.0f);
+    Vec totals[2] = {set(0.0f), set(0.0f)};
     for (int64_t j = 0; j < kVectors && j * kWidth < k; ++j) {
       const int64_t i = j * kWidth;
       const Vec q = smaller(larger(round(values[j] * reciprocal), low), high);
+      totals[i / 32] = totals[i / 32] + q;
       if (k - i >= kWidth) store_codes(codes + i, q);
       else store_part_codes(codes + i, q, k - i);
     }
+    sums[0] = reduce_add(totals[0]), sums[1] = reduce_add(totals[1]);
   }
 
   static Vec first_lanes(Vec v, int64_t n) {
@@ -131,12 +134,15 @@ struct Quantize {
   }
 
   static void int4_groups(const void* data, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, float shift,
-                          int8_t* codes, float* scales) {
+                          int8_t* codes, float* scales, int32_t* sums) {
     const T* x = static_cast<const T*>(data);
     for (int64_t r = 0; r < rows; ++r, x += k, codes += padded_k) {
       for (int64_t i = 0; i < padded_k; i += kGroup) {
         const int64_t n = k - i < kGroup ? (k > i ? k - i : 0) : kGroup;
-        int4_group(x + i, n, input_scale ? input_scale + i : nullptr, shift, codes + i, scales++);
+        float totals[2];
+        int4_group(x + i, n, input_scale ? input_scale + i : nullptr, shift, codes + i, scales++, totals);
+        *sums++ = static_cast<int32_t>(totals[0]);
+        if (i + 32 < padded_k) *sums++ = static_cast<int32_t>(totals[1]);
       }
       for (int64_t i = k; i < padded_k; ++i) codes[i] = 0;
     }

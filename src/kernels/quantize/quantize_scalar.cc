@@ -80,14 +80,16 @@ struct Scalar {
   }
 
   static void int4_groups(const void* data, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, float shift,
-                          int8_t* codes, float* scales) {
+                          int8_t* codes, float* scales, int32_t* sums) {
     const T* x = static_cast<const T*>(data);
-    for (int64_t r = 0; r < rows; ++r, x += k, codes += padded_k) {
+    for (int64_t r = 0; r < rows; ++r, x += k, codes += padded_k, sums += padded_k / 32) {
       for (int64_t i = 0; i < padded_k; i += 64) {
         const int64_t n = k - i < 64 ? (k > i ? k - i : 0) : 64;
         int4_group(x + i, n, input_scale ? input_scale + i : nullptr, shift, codes + i, scales++);
       }
       for (int64_t i = k; i < padded_k; ++i) codes[i] = 0;
+      for (int64_t i = 0; i < padded_k / 32; ++i) sums[i] = 0;
+      for (int64_t i = 0; i < k; ++i) sums[i / 32] += codes[i];
     }
   }
 

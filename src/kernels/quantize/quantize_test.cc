@@ -57,8 +57,9 @@ Int8Result int8_scaled(const QuantizeKernel& kernel, const Input& in, const floa
 
 Int8Result int4_groups(const QuantizeKernel& kernel, const Input& in, const float* input_scale, float shift) {
   Int8Result out{std::vector<int8_t>(static_cast<size_t>(in.rows * in.padded_k), 99),
-                 std::vector<float>(static_cast<size_t>(in.rows * ((in.padded_k + 63) / 64))), {}};
-  kernel.int4_groups(in.data(kernel.dtype), in.rows, in.k, in.padded_k, input_scale, shift, out.codes.data(), out.scales.data());
+                 std::vector<float>(static_cast<size_t>(in.rows * ((in.padded_k + 63) / 64))),
+                 std::vector<int32_t>(static_cast<size_t>(in.rows * in.padded_k / 32), 99)};
+  kernel.int4_groups(in.data(kernel.dtype), in.rows, in.k, in.padded_k, input_scale, shift, out.codes.data(), out.scales.data(), out.sums.data());
   return out;
 }
 
@@ -95,12 +96,43 @@ TEST(Quantize, Codes_times_scale_are_within_half_a_step) {
   }
 }
 
+TEST(Quantize, Int4_codes_times_scale_are_within_half_a_step_and_use_the_ends) {
+  const Input in(2, 320, 9);
+  const Int8Result q = int4_groups(quantize_f32_scalar, in, nullptr, 0);
+  for (size_t i = 0; i < 640; ++i) {
+    const float scale = q.scales[i / 64];
+    EXPECT_LE(std::abs(q.codes[i]), 7);
+    EXPECT_NEAR(static_cast<float>(q.codes[i]) * scale, in.f32[i], scale * 0.5001f);
+  }
+  for (size_t g = 0; g < 10; ++g) {
+    int most = 0, sums[2] = {};
+    for (size_t i = 0; i < 64; ++i) most = std::max(most, std::abs(q.codes[g * 64 + i])), sums[i / 32] += q.codes[g * 64 + i];
+    EXPECT_EQ(most, 7);
+    EXPECT_EQ(sums[0], q.sums[2 * g]);
+    EXPECT_EQ(sums[1], q.sums[2 * g + 1]);
+  }
+}
+
+// Shifts of svdquant.md: at least the depth of GELU, of SiLU within 0.005.
+TEST(Quantize, Shifts_lift_gelu_above_zero_and_silu_almost) {
+  float gelu = 0, silu = 0;
+  for (int i = 0; i < 4000; ++i) {
+    const float x = -4 + 0.001f * static_cast<float>(i);
+    gelu = std::min(gelu, 0.5f * x * std::erfc(-x * 0.70710678f));
+    silu = std::min(silu, x / (1 + std::exp(-x)));
+  }
+  EXPECT_NEAR(gelu, -0.16997f, 1e-5f);
+  EXPECT_GT(gelu + 0.171875f, 0);
+  EXPECT_NEAR(silu + 0.2734375f, -0.00503f, 1e-5f);
+}
+
 TEST(Quantize, A_shifted_group_uses_all_sixteen_codes_and_clips_what_is_below) {
   std::vector<float> x(64);
   for (int i = 0; i < 64; ++i) x[static_cast<size_t>(i)] = -0.27846f + 0.05f * static_cast<float>(i);
   std::vector<int8_t> codes(64);
   float scale = 0;
-  quantize_f32_scalar.int4_groups(x.data(), 1, 64, 64, nullptr, 0.2734375f, codes.data(), &scale);
+  int32_t sums[2];
+  quantize_f32_scalar.int4_groups(x.data(), 1, 64, 64, nullptr, 0.2734375f, codes.data(), &scale, sums);
   EXPECT_EQ(codes[0], 0);  // SiLU's minimum lies 0.005 below the shift
   EXPECT_EQ(codes[63], 15);
   for (int i = 1; i < 64; ++i)

@@ -1,0 +1,52 @@
+// Tiles of mr x nr over vpdpbusd: weights are unsigned bytes, code + 8, the 8 taken back by the start of each step's sums.
+// Panel: bytes [taps][padded_k / 4][nr][4]. Include after one kernels/simd/vec_<isa>.h, with Integers and its functions:
+// start(int32_t), load_weights(p), dot(sum, weights, activations) and to_floats(sum).
+#pragma once
+
+#include "kernels/qgemm_grouped/finish_impl.h"
+
+namespace nibble::kernels {
+namespace {
+
+template <int mr, int nr>
+NIBBLE_INLINE void accumulate(const QGroupedTileArgs& args, float* out) {
+  constexpr int width = Vec::kWidth, columns = nr / width;
+  Vec sums[mr][columns];
+  NIBBLE_UNROLL
+  for (int i = 0; i < mr; ++i) NIBBLE_UNROLL for (int j = 0; j < columns; ++j) sums[i][j] = set(0.0f);
+  const uint8_t* b = static_cast<const uint8_t*>(args.panel);
+  const float *scales = args.scales, *ratios = args.ratios;
+  const int32_t* starts = args.starts;
+  for (int64_t tap = 0; tap < args.taps; ++tap)
+    for (int64_t step = 0; step < args.steps; ++step, scales += mr, starts += mr) {
+      const int32_t* a[mr];
+      Integers acc[mr][columns];
+      NIBBLE_UNROLL
+      for (int i = 0; i < mr; ++i) {
+        a[i] = reinterpret_cast<const int32_t*>(static_cast<const int8_t*>(args.rows[tap * mr + i]) + step * args.step);
+        NIBBLE_UNROLL
+        for (int j = 0; j < columns; ++j) acc[i][j] = start(starts[i]);
+      }
+      const int64_t left = args.padded_k - step * args.step, quads = (left < args.step ? left : args.step) / 4;
+      for (int64_t k = 0; k < quads; ++k, b += 4 * nr) {
+        Integers w[columns];
+        NIBBLE_UNROLL
+        for (int j = 0; j < columns; ++j) w[j] = load_weights(b + 4 * width * j);
+        NIBBLE_UNROLL
+        for (int i = 0; i < mr; ++i) {
+          const Integers x = start(a[i][k]);
+          NIBBLE_UNROLL
+          for (int j = 0; j < columns; ++j) acc[i][j] = dot(acc[i][j], w[j], x);
+        }
+      }
+      NIBBLE_UNROLL
+      for (int i = 0; i < mr; ++i) NIBBLE_UNROLL for (int j = 0; j < columns; ++j)
+        sums[i][j] = fma(to_floats(acc[i][j]), set(scales[i]) * load(ratios + j * width), sums[i][j]);
+      if ((step + 1) % args.steps_per_ratio == 0 || step + 1 == args.steps) ratios += nr;
+    }
+  NIBBLE_UNROLL
+  for (int i = 0; i < mr; ++i) NIBBLE_UNROLL for (int j = 0; j < columns; ++j) store(out + i * nr + j * width, sums[i][j]);
+}
+
+}  // namespace
+}  // namespace nibble::kernels
