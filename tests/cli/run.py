@@ -14,7 +14,7 @@ A case is a command and what must hold after it; a file's cases share one empty 
     no file {tmp}/dog.png           does not exist
     same {tmp}/a.png {tmp}/b.png    byte for byte; `no same`: they differ
 
-{root} is the repository. `$ NAME=value nibble ...` sets an environment variable. `$` runs no shell: `write FILE TEXT`,
+{root} is the repository. `$ NAME=value nibble ...` sets an environment variable. `$` runs no shell: `write FILE TEXT` (\\n starts a line),
 `truncate FILE BYTES` and `model FOLDER` (tiny_model.py) make the files that a case needs.
 """
 
@@ -114,7 +114,7 @@ class Runner:
         elif word == "write":
             path, _, text = rest.partition(" ")
             pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-            pathlib.Path(path).write_text(text + "\n")
+            pathlib.Path(path).write_text(text.replace("\\n", "\n") + "\n")
         elif word == "model":
             tiny_model.write_model(rest)
         elif word == "truncate":
