@@ -165,6 +165,11 @@ TEST_F(Formats, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(code_of([&] { open_weights(kGolden / "float8.safetensors"); }), ErrorCode::Unsupported);
 }
 
+TEST_F(Formats, ScriptProgramsGiveTheirTensors) {
+  const WeightFile program = open_weights(kGolden / "script/program.pt");
+  expect_same_tensors(program, open_weights(kGolden / "script/data.safetensors"));
+}
+
 TEST_F(Formats, ModelFolderNamesPartsAndWhatIsMissing) {
   const auto touch = [&](const std::string& name, std::string_view text) {
     fs::create_directories((folder_ / name).parent_path());

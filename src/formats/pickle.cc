@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "formats/byte_reader.h"
 #include "formats/pickle_names.h"
@@ -307,11 +308,12 @@ class Machine {
         call(out_[pop()], args);
         return true;
       }
-      case kBuild: {  // state of an object: OrderedDict._metadata and the like
-        pop();
+      case kBuild: {  // state of an object: OrderedDict._metadata and the like, the attributes of a script object
+        const PickleId state = pop();
         const PickleKind kind = out_[top()].kind;
         if (kind != PickleKind::Dict && kind != PickleKind::Opaque && kind != PickleKind::Tensor)
           bad("state for a plain value");
+        if (script_objects_.contains(top())) set_attributes(out_[state]);
         return true;
       }
       default:
@@ -379,6 +381,12 @@ class Machine {
     push_items(PickleKind::Dict, std::move(items));
   }
 
+  void set_attributes(const PickleValue& state) {
+    if (state.kind != PickleKind::Dict) bad("a script object without a dictionary of attributes");
+    script_objects_.erase(top());
+    out_.values[top()].items = state.items;
+  }
+
   void call(const PickleValue& callee, PickleId args_id) {
     const PickleValue& args = out_[args_id];
     if (callee.kind == PickleKind::Opaque) return push({.kind = PickleKind::Opaque});
@@ -393,6 +401,11 @@ class Machine {
     }
     if (name == "collections.OrderedDict") return push_ordered_dict(args);
     if (name == "collections.defaultdict") return push_items(PickleKind::Dict, {});
+    if (is_script_class(name)) {
+      push_items(PickleKind::Dict, {});
+      script_objects_.insert(top());
+      return;
+    }
     bad(format("{} is called", name));
   }
 
@@ -402,6 +415,7 @@ class Machine {
   std::vector<PickleId> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint32_t, PickleId> memo_;
+  std::unordered_set<PickleId> script_objects_;  // made, attributes not yet set
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ constexpr const char* kInertNames[] = {"_codecs.encode", "builtins.set",       "
                                        "typing.Any",     "argparse.Namespace", "torch.device",    "torch.float32",
                                        "torch.float16",  "torch.bfloat16"};
 constexpr const char* kInertModules[] = {"pytorch_lightning.", "lightning.", "lightning_fabric.", "numpy.",
-                                         "omegaconf."};
+                                         "omegaconf.", "torch.jit._pickle."};
 
 }  // namespace
 
@@ -38,8 +38,10 @@ std::optional<DType> pickled_storage_dtype(std::string_view name) {
 
 bool is_known_in_pickles(std::string_view name) {
   return std::ranges::any_of(kKnownCalls, [&](const char* call) { return name == call; }) ||
-         pickled_storage_dtype(name).has_value();
+         pickled_storage_dtype(name).has_value() || is_script_class(name);
 }
+
+bool is_script_class(std::string_view name) { return name.starts_with("__torch__."); }
 
 bool is_inert_in_pickles(std::string_view name) {
   return std::ranges::any_of(kInertNames, [&](const char* inert) { return name == inert; }) ||

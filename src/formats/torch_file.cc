@@ -1,5 +1,5 @@
 // torch.save files: a zip with data.pkl and one entry per storage, or the legacy stream of pickles followed by
-// storages.
+// storages. Of a TorchScript program the tensors of its modules are read, its code is passed over.
 #include <cstring>
 #include <unordered_map>
 
@@ -142,7 +142,7 @@ WeightTable collect(const Pickle& pickle, const Storages& storages, const FilePt
 
 WeightTable read_torch_zip(FilePtr file) {
   const std::string what = "file " + file->path().string();
-  const auto entries = read_stored_zip(file->bytes(), what);
+  const auto entries = read_stored_zip(file->bytes(), what, "/code/");
   std::string folder;
   for (const auto& [name, bytes] : entries) {
     if (!name.ends_with("/data.pkl")) continue;
@@ -150,8 +150,6 @@ WeightTable read_torch_zip(FilePtr file) {
     folder = name.substr(0, name.size() - std::string_view("data.pkl").size());
   }
   if (folder.empty()) fail(ErrorCode::Unsupported, "{}: a zip file, but not from torch.save: it has no data.pkl", what);
-  if (entries.contains(folder + "constants.pkl"))
-    fail(ErrorCode::Unsupported, "{}: a TorchScript program; want its state_dict saved with torch.save", what);
   const auto order = entries.find(folder + "byteorder");
   if (order != entries.end() && (order->second.size() != 6 || std::memcmp(order->second.data(), "little", 6) != 0))
     fail(ErrorCode::Unsupported, "{}: written on a big-endian machine", what);

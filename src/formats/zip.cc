@@ -1,6 +1,7 @@
 #include "formats/zip.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "formats/byte_reader.h"
 
@@ -79,7 +80,8 @@ void apply_zip64(ByteReader extra, Entry& entry) {
   }
 }
 
-Entry read_entry(ByteReader& reader, const std::string& what) {
+// Nothing for an entry that is left out.
+std::optional<Entry> read_entry(ByteReader& reader, const std::string& what, std::string_view left_out) {
   if (reader.u32() != kCentral) fail(ErrorCode::Corrupt, "{}: damaged zip directory; download it again", what);
   reader.take(4);
   const uint16_t flags = reader.u16(), method = reader.u16();
@@ -93,6 +95,7 @@ Entry read_entry(ByteReader& reader, const std::string& what) {
   entry.name = reader.take_text(name_length);
   apply_zip64(ByteReader(reader.take(extra_length), what), entry);
   reader.take(comment_length);
+  if (!left_out.empty() && entry.name.find(left_out) != std::string_view::npos) return std::nullopt;
   if ((flags & 1) != 0) fail(ErrorCode::Unsupported, "{}: zip entry {} is encrypted", what, entry.name);
   if (method != 0)
     fail(ErrorCode::Unsupported, "{}: zip entry {} is compressed (method {}); save it again with torch.save", what,
@@ -118,14 +121,16 @@ std::span<const std::byte> data_of(const Entry& entry, std::span<const std::byte
 }  // namespace
 
 std::unordered_map<std::string, std::span<const std::byte>> read_stored_zip(std::span<const std::byte> bytes,
-                                                                            const std::string& what) {
+                                                                            const std::string& what,
+                                                                            std::string_view left_out) {
   const Directory directory = find_directory(bytes, what);
   ByteReader reader(bytes.subspan(directory.offset, directory.bytes), what);
   std::unordered_map<std::string, std::span<const std::byte>> entries;
   for (uint64_t i = 0; i < directory.entries; ++i) {
-    const Entry entry = read_entry(reader, what);
-    if (!entries.emplace(entry.name, data_of(entry, bytes.first(directory.offset), what)).second)
-      fail(ErrorCode::Corrupt, "{}: zip entry {} appears twice", what, entry.name);
+    const std::optional<Entry> entry = read_entry(reader, what, left_out);
+    if (!entry) continue;
+    if (!entries.emplace(entry->name, data_of(*entry, bytes.first(directory.offset), what)).second)
+      fail(ErrorCode::Corrupt, "{}: zip entry {} appears twice", what, entry->name);
   }
   return entries;
 }
