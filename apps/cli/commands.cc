@@ -10,6 +10,7 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
 void add_compare(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_dataset(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_weights(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run);
 
 const std::vector<Command>& commands() {
@@ -22,6 +23,7 @@ const std::vector<Command>& commands() {
       {"compare", add_compare},
       {"evaluate", add_evaluate},
       {"dataset", add_dataset},
+      {"weights", add_weights},
       {"bench", add_bench},
   };
   return rows;
