@@ -1,4 +1,5 @@
 // nibble evaluate: models, precisions and methods in one table, with the pictures side by side.
+#include <algorithm>
 #include <cstdio>
 
 #include "apps/cli/dataset_options.h"
@@ -62,7 +63,8 @@ std::string footer() {
       "text=PRECISION or keep, affixed (prompts with --prefix and --suffix). A folder of pictures is an arm too. The first arm is the reference.\n\n"
       "  nibble evaluate emoji@f32 emoji@w4a8 emoji@w4a4/rtn --dataset emoji --split held-out --count 64 --out report\n"
       "  nibble evaluate sd15/@bf16 sd15-w4.safetensors --data captions_val2014.json --count 1000 --order random --out report\n\n"
-      "The same command goes on where it was stopped; more arms may be added to a finished report. Open report/index.html.\n\nProtocols (--protocol):\n";
+      "The same command goes on where it was stopped; more arms may be added to a finished report.\n"
+      "mpirun -n 4 nibble evaluate ... shares the pictures among four processes. Open report/index.html.\n\nProtocols (--protocol):\n";
   for (const Protocol& p : kProtocols) text += format("  {:<11} {}\n", p.name, p.about);
   text += "\nMetrics of pairs (--metrics a,b):\n";
   for (const PairMetric& row : pair_metrics()) text += format("  {:<11} {}\n", row.name, row.about);
@@ -82,8 +84,13 @@ void run(Options o, const Common& common) {
   request.drawing.syntax = PromptSyntax::Plain;
   if (o.guidance >= 0) request.drawing.guidance = o.guidance;
   if (!o.negative.empty()) request.drawing.negative_prompt = o.negative;
-  const auto context = make_context(common);
+  request.ranks = ranks_from_environment();
+  Common own = common;
+  if (own.threads == 0) own.threads = std::max(1, default_thread_count() / request.ranks.local_size);
+  own.quiet = own.quiet || !request.ranks.first();
+  const auto context = make_context(own);
   const EvaluationReport report = evaluate(*context, request);
+  if (!request.ranks.first()) return;
   if (common.json) return print_json(report_json(report));
   std::printf("%s\n%s\n", table_markdown(report).c_str(), (request.out / "index.html").c_str());
 }

@@ -1,12 +1,11 @@
 #include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "image/codec.h"
-#include "image/resize.h"
-#include "data/pictures.h"
 #include "pipelines/text_to_image.h"
 #include "tasks/evaluate/evaluate.h"
 #include "tasks/quantize/quantize.h"
@@ -15,7 +14,18 @@ namespace nibble {
 namespace fs = std::filesystem;
 namespace {
 
-fs::path costs_file(const EvaluateRequest& request, const EvaluationArm& arm) { return request.out / "arms" / (arm.label + ".costs.jsonl"); }
+// Each process keeps its own.
+fs::path costs_file(const EvaluateRequest& request, const EvaluationArm& arm, int rank) {
+  return request.out / "arms" / (arm.label + (rank == 0 ? ".costs.jsonl" : format(".costs-{}.jsonl", rank)));
+}
+
+// What another process makes: it renames finished files into place.
+void wait_for(Context& context, const fs::path& file) {
+  while (!fs::exists(file)) {
+    context.check_cancelled();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
 
 // One line a picture, appended when its file is in place.
 void append_line(const fs::path& file, const std::string& line) {
@@ -36,6 +46,36 @@ Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest&
   return {{"seconds", seconds}, {"total", total}, {"peak_bytes", peak_resident_bytes()}};
 }
 
+// The stages inside a picture are not shown; pictures are.
+void draw_missing(Context& context, const EvaluateRequest& request, const EvaluationArm& arm, const LoadedModel& model,
+                  const std::vector<const DatasetRow*>& missing) {
+  GenerateRequest drawing = request.drawing;
+  drawing.precision = arm.arithmetic;
+  const ProgressSink outer = context.progress;
+  const int64_t total = static_cast<int64_t>(missing.size());
+  for (size_t i = 0; i < missing.size(); ++i) {
+    const DatasetRow& prompt = *missing[i];
+    context.report("draw " + arm.label, static_cast<int64_t>(i), total);
+    const fs::path file = picture_file(request, arm, prompt);
+    fs::create_directories(file.parent_path());
+    drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
+    drawing.seed = static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull);
+    context.progress = nullptr;
+    Json cost;
+    try {
+      cost = draw_one(context, model, drawing, file);
+    } catch (...) {
+      context.progress = outer;
+      throw;
+    }
+    context.progress = outer;
+    cost["name"] = prompt.name;
+    cost["warm"] = i > 0;
+    append_line(costs_file(request, arm, request.ranks.rank), cost.dump());
+  }
+  context.report("draw " + arm.label, total, total);
+}
+
 }  // namespace
 
 fs::path picture_folder(const EvaluateRequest& request, const EvaluationArm& arm) {
@@ -54,6 +94,7 @@ fs::path picture_file(const EvaluateRequest& request, const EvaluationArm& arm, 
 std::string prepare_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm) {
   if (!arm.quantize) return arm.where;
   const fs::path file = request.out / "models" / (arm.label + ".safetensors");
+  if (!request.ranks.first()) wait_for(context, file);
   if (fs::exists(file)) return file.string();
   fs::create_directories(file.parent_path());
   QuantizeRequest quantization = arm.quantization;
@@ -72,49 +113,30 @@ void draw_arm(Context& context, const EvaluateRequest& request, const Evaluation
     return;
   }
   const std::string name = prepare_arm(context, request, arm);
+  const Ranks& ranks = request.ranks;
   std::vector<const DatasetRow*> missing;
-  for (const DatasetRow& prompt : prompts)
-    if (!fs::exists(picture_file(request, arm, prompt))) missing.push_back(&prompt);
-  if (missing.empty()) return;
-  const LoadedModel model = load_model(name);
-  GenerateRequest drawing = request.drawing;
-  drawing.precision = arm.arithmetic;
-  // The stages inside a picture are not shown; pictures are.
-  const ProgressSink outer = context.progress;
-  const int64_t total = static_cast<int64_t>(prompts.size()), done = total - static_cast<int64_t>(missing.size());
-  for (size_t i = 0; i < missing.size(); ++i) {
-    const DatasetRow& prompt = *missing[i];
-    context.report("draw " + arm.label, done + static_cast<int64_t>(i), total);
-    const fs::path file = picture_file(request, arm, prompt);
-    fs::create_directories(file.parent_path());
-    drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
-    drawing.seed = static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull);
-    context.progress = nullptr;
-    Json cost;
-    try {
-      cost = draw_one(context, model, drawing, file);
-    } catch (...) {
-      context.progress = outer;
-      throw;
-    }
-    context.progress = outer;
-    cost["name"] = prompt.name;
-    append_line(costs_file(request, arm), cost.dump());
-  }
-  context.report("draw " + arm.label, total, total);
+  for (size_t i = 0; i < prompts.size(); ++i)
+    if (static_cast<int>(i % static_cast<size_t>(ranks.size)) == ranks.rank && !fs::exists(picture_file(request, arm, prompts[i])))
+      missing.push_back(&prompts[i]);
+  if (!missing.empty()) draw_missing(context, request, arm, load_model(name), missing);
+  if (!ranks.first()) return;
+  for (const DatasetRow& prompt : prompts) wait_for(context, picture_file(request, arm, prompt));
 }
 
 std::vector<PictureCost> read_costs(const EvaluateRequest& request, const EvaluationArm& arm) {
   std::vector<PictureCost> costs;
-  std::ifstream file(costs_file(request, arm));
-  for (std::string line; std::getline(file, line);) {
-    const Json json = Json::parse(line, nullptr, false);  // the last line of a killed run may be cut
-    if (!json.is_object() || !json.contains("seconds") || !json.contains("total")) continue;
-    PictureCost cost;
-    for (const auto& [stage, seconds] : json["seconds"].items()) cost.seconds[stage] = seconds.get<double>();
-    cost.total = json["total"];
-    cost.peak_bytes = json.value("peak_bytes", 0.0);
-    costs.push_back(std::move(cost));
+  for (int rank = 0; rank == 0 || fs::exists(costs_file(request, arm, rank)); ++rank) {
+    std::ifstream file(costs_file(request, arm, rank));
+    for (std::string line; std::getline(file, line);) {
+      const Json json = Json::parse(line, nullptr, false);  // the last line of a killed run may be cut
+      if (!json.is_object() || !json.contains("seconds") || !json.contains("total")) continue;
+      PictureCost cost;
+      for (const auto& [stage, seconds] : json["seconds"].items()) cost.seconds[stage] = seconds.get<double>();
+      cost.total = json["total"];
+      cost.peak_bytes = json.value("peak_bytes", 0.0);
+      cost.warm = json.value("warm", true);
+      costs.push_back(std::move(cost));
+    }
   }
   return costs;
 }

@@ -183,9 +183,10 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
   report.prompts = data.rows;
   report.protocol = describe_protocol(request, report.prompts, data.format + " " + data.source.filename().string());
   report.machine = describe_machine(context);
-  claim_folder(request, report.protocol, report.prompts);
+  if (request.ranks.first()) claim_folder(request, report.protocol, report.prompts);
 
   for (const EvaluationArm& arm : request.arms) draw_arm(context, request, arm, report.prompts);
+  if (!request.ranks.first()) return report;
   leave_out_unfit_metrics(context, request, report.prompts);
   if (request.reference == ReferenceKind::Dataset) dataset_pictures(context, request, report.prompts);
   for (const EvaluationArm& arm : request.arms) {

@@ -10,6 +10,7 @@
 
 #include "base/context.h"
 #include "base/json.h"
+#include "base/ranks.h"
 #include "metrics/pair_metric.h"
 #include "metrics/statistics.h"
 #include "pipelines/request.h"
@@ -27,7 +28,7 @@ struct EvaluateRequest {
   ReferenceKind reference = ReferenceKind::Own;
   std::vector<const PairMetric*> metrics;
   std::string protocol;          // name printed with the numbers; empty: none
-  bool keep_quantized = true;    // files of arms that were quantized for this
+  Ranks ranks;                   // processes that share the pictures; the first of them measures and writes the report
   std::filesystem::path out;
 };
 
@@ -36,6 +37,7 @@ struct PictureCost {
   std::map<std::string, double> seconds;  // text, load, denoise, decode
   double total = 0;
   double peak_bytes = 0;  // resident size of the process at its largest
+  bool warm = true;       // not the first picture of its process
 };
 
 struct ArmReport {
@@ -45,7 +47,7 @@ struct ArmReport {
   int64_t pictures = 0;
   std::map<std::string, std::vector<double>> values;  // metric -> one value a picture, in the prompts' order
   std::map<std::string, double> set_values;           // metrics of whole sets, "fd-vae"
-  std::vector<PictureCost> costs;                     // in the order drawn; the first is a warm-up
+  std::vector<PictureCost> costs;                     // in the order drawn
   double mean_error = 0;                              // of quantized layers
   Json layers = Json::array();                        // name, precision, error of every quantized layer
 };
@@ -60,7 +62,7 @@ struct EvaluationReport {
 
 // Draws what is missing, measures, writes `out`: report.json, quality.json (the fields that a second run repeats byte for byte), table.md,
 // table.csv, index.html, arms/LABEL/NAME.png. A run that was stopped goes on with the next picture. Progress stages "quantize …",
-// "draw LABEL", "compare". Throws Error{InvalidArgument} where `out` holds another evaluation, and what its steps throw; pictures that were
+// "draw LABEL", "compare". With several ranks each draws its share and all but the first return a report without arms. Throws Error{InvalidArgument} where `out` holds another evaluation, and what its steps throw; pictures that were
 // finished stay.
 EvaluationReport evaluate(Context& context, const EvaluateRequest& request);
 

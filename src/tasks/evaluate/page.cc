@@ -1,4 +1,5 @@
 // The report as one HTML page with everything inside.
+#include "base/error.h"
 #include "base/file.h"
 #include "tasks/evaluate/evaluate.h"
 
@@ -38,7 +39,7 @@ Json prompts_json(const EvaluationReport& report) {
         const std::filesystem::path file = picture_file(report.request, arm.arm, prompt);
         const std::string bytes = read_file(file);
         used += bytes.size();
-        entry["pictures"].push_back(std::string("data:") + media_type(file) + ";base64," + base64(bytes));
+        entry["pictures"].push_back(format("data:{};base64,{}", media_type(file), base64(bytes)));
       }
     }
     list.push_back(std::move(entry));

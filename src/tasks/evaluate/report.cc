@@ -28,9 +28,11 @@ Json metric_json(const ArmReport& arm, const std::string& metric) {
   return json;
 }
 
-// The first picture of a run warms caches up; it counts where it is the only one.
+// The first picture of a process warms caches up; it counts where there are no others.
 std::vector<PictureCost> warm(const ArmReport& arm) {
-  return arm.costs.size() > 1 ? std::vector<PictureCost>(arm.costs.begin() + 1, arm.costs.end()) : arm.costs;
+  std::vector<PictureCost> costs = arm.costs;
+  std::erase_if(costs, [](const PictureCost& cost) { return !cost.warm; });
+  return costs.empty() ? arm.costs : costs;
 }
 
 std::vector<double> totals(const ArmReport& arm) {
