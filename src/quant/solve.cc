@@ -147,30 +147,48 @@ Matrix take_branch(Context& context, const Method& method, const LayerProblem& p
   return rest;
 }
 
-// Compares outputs, moves their mean error into the bias and records what is left.
+// One output channel: want ≈ slope · got + mean. By least squares where the method corrects outputs, else only the shift's part
+// of `got` is taken back.
+struct Fit {
+  double slope = 1, mean = 0, error = 0;
+};
+
+Fit fit_channel(const Matrix& want, const Matrix& got, int64_t n, bool corrects, float shift_part) {
+  const double rows = static_cast<double>(want.rows);
+  double w = 0, g = 0, ww = 0, gg = 0, wg = 0;
+  for (int64_t r = 0; r < want.rows; ++r) w += want.row(r)[n], g += got.row(r)[n];
+  const double want_mean = corrects ? w / rows : 0, got_mean = corrects ? g / rows : shift_part;
+  for (int64_t r = 0; r < want.rows; ++r) {
+    const double a = want.row(r)[n] - want_mean, b = got.row(r)[n] - got_mean;
+    ww += a * a, gg += b * b, wg += a * b;
+  }
+  Fit f;
+  if (corrects && gg > 0) f.slope = std::clamp(wg / gg, 0.5, 2.0);
+  f.mean = want_mean - f.slope * got_mean;
+  f.error = std::max(0.0, ww - 2 * f.slope * wg + f.slope * f.slope * gg);
+  return f;
+}
+
+// Compares outputs, fits the scales and the bias to what is left and records the rest.
 void finish(Context& context, const Method& method, const LayerProblem& p, const Matrix& x, LayerSolution& out) {
-  const Matrix executed = executed_matrix(out.weight, form_of(p));
-  const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
-  const Matrix want = product_nt(context, p.inputs->rows, p.weight);
-  Matrix got = product_nt(context, x, executed);
+  Matrix want = product_nt(context, p.inputs->rows, p.weight);
+  const double whole = squares(want);
   if (!out.up.empty()) {
     const Matrix branch = product_nt(context, product_nt(context, p.inputs->rows, out.down), out.up);
-    for (size_t i = 0; i < got.values.size(); ++i) got.values[i] += branch.values[i];
+    for (size_t i = 0; i < want.values.size(); ++i) want.values[i] -= branch.values[i];
   }
+  const Matrix executed = executed_matrix(out.weight, form_of(p));
+  const Matrix got = product_nt(context, x, executed);
   const bool corrects = method.smoothing || method.gptq;
   if (corrects || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
+  const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
   double error = 0;
   for (int64_t n = 0; n < p.shape.n; ++n) {
-    double mean = 0;
-    for (int64_t r = 0; r < want.rows; ++r) mean += want.row(r)[n] - (got.row(r)[n] - extra[static_cast<size_t>(n)]);
-    mean = corrects ? mean / static_cast<double>(want.rows) : 0;
-    if (!out.bias_change.empty()) out.bias_change[static_cast<size_t>(n)] = static_cast<float>(mean) - extra[static_cast<size_t>(n)];
-    for (int64_t r = 0; r < want.rows; ++r) {
-      const double d = want.row(r)[n] - (got.row(r)[n] - extra[static_cast<size_t>(n)] + mean);
-      error += d * d;
-    }
+    const Fit f = fit_channel(want, got, n, corrects, extra[static_cast<size_t>(n)]);
+    out.weight.scales[static_cast<size_t>(n)] *= static_cast<float>(f.slope);
+    if (!out.bias_change.empty()) out.bias_change[static_cast<size_t>(n)] = static_cast<float>(f.mean);
+    error += f.error;
   }
-  const double whole = squares(want);
   out.error = whole > 0 ? error / whole : 0;
 }
 
