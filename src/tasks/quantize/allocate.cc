@@ -17,7 +17,7 @@ constexpr int64_t kRankStep = 8;
 size_t layer_bytes(const PlannedLayer& layer, const quant::Method& method) {
   const QuantShape& s = layer.shape;
   const int64_t rank = method.low_rank ? layer.rank : 0;
-  const bool smoothed = method.smoothing && layer.activation != ActivationKind::Float;
+  const bool smoothed = method.smoothing;
   size_t bytes = s.code_bytes() + static_cast<size_t>(s.scale_count()) * sizeof(float) + kHeaderOfLayer;
   const size_t tensors = 3 + (s.kind == WeightKind::Int4 ? 1 : 0) + (smoothed ? 1 : 0) + (rank > 0 ? 2 : 0);  // a bias among them
   bytes += tensors * kHeaderOfTensor;

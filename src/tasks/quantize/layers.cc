@@ -122,7 +122,7 @@ void plan_part(const models::ModelSource& source, const std::string& part, const
     layer.shape = {info.shape[0], layer.kernel_h * layer.kernel_w, info.shape[1], choice->weights, request.group};
     layer.activation = choice->activations;
     // Beyond an eighth of the smaller side a branch costs more bytes than it saves error.
-    const bool branch = part == "unet" && choice->weights == WeightKind::Int4 && choice->activations != ActivationKind::Float;
+    const bool branch = part == "unet" && choice->weights == WeightKind::Int4 && role_of(layer.name()) != Role::WeightOnly;
     layer.rank = branch ? std::min(request.rank, std::min(info.shape[0], info.shape[1]) / 8 / 8 * 8) : 0;
     layer.after_silu = matches("*resnets.*.conv[12]", layer.path);
     layer.input_group = input_group_of(layer.path);
