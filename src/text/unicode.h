@@ -13,11 +13,18 @@ std::string encode_utf8(std::u32string_view text);
 // Normalization form C.
 std::u32string to_nfc(std::u32string_view text);
 
+// Canonical decomposition, form D.
+std::u32string to_nfd(std::u32string_view text);
+
 // Full lower-case mapping of every character by itself: no language rules, no final sigma.
 std::u32string to_lower(std::u32string_view text);
 
 bool is_letter(char32_t c);  // general category L*
 bool is_number(char32_t c);  // general category N*
 bool is_space(char32_t c);   // property White_Space
+bool is_punctuation(char32_t c);      // general category P*
+bool is_nonspacing_mark(char32_t c);  // general category Mn
+bool is_space_separator(char32_t c);  // general category Zs
+bool is_other(char32_t c);            // general category C*: controls, formats, surrogates, private, unassigned
 
 }  // namespace nibble
