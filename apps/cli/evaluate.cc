@@ -66,8 +66,8 @@ std::string footer() {
       "The same command goes on where it was stopped; more arms may be added to a finished report.\n"
       "mpirun -n 4 nibble evaluate ... shares the pictures among four processes. Open report/index.html.\n\nProtocols (--protocol):\n";
   for (const Protocol& p : kProtocols) text += format("  {:<11} {}\n", p.name, p.about);
-  text += "\nMetrics of pairs (--metrics a,b):\n";
-  for (const PairMetric& row : pair_metrics()) text += format("  {:<11} {}\n", row.name, row.about);
+  text += "\nMetrics (--metrics a,b); those of a network want its file, see 'nibble weights':\n";
+  for (const EvaluationMetric& row : evaluation_metrics()) text += format("  {:<18} {}\n", row.name, row.about);
   return text;
 }
 
@@ -79,7 +79,7 @@ void run(Options o, const Common& common) {
   request.arms = parse_arms(o.arms);
   request.prompts = finished_dataset(o.data);
   if (request.prompts.data.empty() && request.prompts.dataset.empty()) request.prompts.dataset = "emoji";
-  request.metrics = parse_pair_metrics(o.metrics.empty() ? "psnr,ssim" : o.metrics);
+  request.metrics = parse_evaluation_metrics(o.metrics.empty() ? "psnr,ssim" : o.metrics);
   request.reference = o.reference == "own" ? ReferenceKind::Own : ReferenceKind::Dataset;
   request.drawing.syntax = PromptSyntax::Plain;
   if (o.guidance >= 0) request.drawing.guidance = o.guidance;

@@ -102,34 +102,25 @@ void describe_model(ArmReport& report, const std::string& path) {
   if (!report.layers.empty()) report.mean_error = errors / static_cast<double>(report.layers.size());
 }
 
-// Values of every metric, one a prompt.
-void compare_arm(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
+// Values of every metric, one a prompt; paired ones only where there are references.
+void measure_arm(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
                  const std::function<fs::path(const DatasetRow&)>& reference, ArmReport& report) {
-  const int64_t total = static_cast<int64_t>(prompts.size()), step = 4 * context.threads.size();
-  for (const PairMetric* metric : request.metrics) report.values[metric->name].assign(prompts.size(), 0.0);
-  for (int64_t done = 0; done < total; done += step) {
-    context.check_cancelled();
-    context.report("compare " + report.arm.label, done, total);
-    context.threads.run(std::min(step, total - done), 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = done + begin; i < done + end; ++i) {
-        const DatasetRow& prompt = prompts[static_cast<size_t>(i)];
-        const Image own = read_rgb(picture_file(request, report.arm, prompt));
-        Image want = read_rgb(reference(prompt));
-        if (want.width != own.width || want.height != own.height) want = resize(want, own.width, own.height, ResizeFilter::Bicubic);
-        for (const PairMetric* metric : request.metrics)
-          report.values.at(metric->name)[static_cast<size_t>(i)] = metric->measure(want, own);
-      }
-    });
+  PictureSet set;
+  for (const DatasetRow& prompt : prompts) {
+    set.pictures.push_back(picture_file(request, report.arm, prompt));
+    if (reference) set.references.push_back(reference(prompt));
+    set.texts.push_back(report.arm.affixed ? prompt.affixed : prompt.text);
   }
-  context.report("compare " + report.arm.label, total, total);
+  for (const EvaluationMetric* metric : request.metrics)
+    if (!metric->paired || reference) report.values[metric->name] = measure_metric(context, *metric, set, report.arm.label);
 }
 
 // MS-SSIM wants 176 pixels a side; it is left out, with a word, where pictures are smaller.
 void leave_out_unfit_metrics(Context& context, EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
   const Image first = read_rgb(picture_file(request, request.arms[0], prompts[0]));
-  std::erase_if(request.metrics, [&](const PairMetric* metric) {
+  std::erase_if(request.metrics, [&](const EvaluationMetric* metric) {
     try {
-      metric->measure(first, first);
+      if (metric->pair != nullptr) metric->pair->measure(first, first);
       return false;
     } catch (const Error& error) {
       context.say(LogLevel::Warning, format("metric {} is left out: {}", metric->name, error.what()));
@@ -191,13 +182,14 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
   if (request.reference == ReferenceKind::Dataset) dataset_pictures(context, request, report.prompts);
   for (const EvaluationArm& arm : request.arms) {
     ArmReport one{.arm = arm, .pictures = static_cast<int64_t>(report.prompts.size())};
-    const auto reference = [&](const DatasetRow& prompt) {
-      if (request.reference == ReferenceKind::Own) return picture_file(request, request.arms[0], prompt);
+    const bool own = request.reference == ReferenceKind::Own, itself = own && &arm == &request.arms[0];
+    std::function<fs::path(const DatasetRow&)> reference;
+    if (own && !itself) reference = [&](const DatasetRow& prompt) { return picture_file(request, request.arms[0], prompt); };
+    if (!own) reference = [&](const DatasetRow& prompt) {
       fs::path file = request.out / "reference" / prompt.name;
       return file += ".png";
     };
-    const bool itself = request.reference == ReferenceKind::Own && &arm == &request.arms[0];
-    if (!itself) compare_arm(context, request, report.prompts, reference, one);
+    measure_arm(context, request, report.prompts, reference, one);
     if (!arm.pictures) {
       describe_model(one, prepare_arm(context, request, arm));
       one.costs = read_costs(request, arm);

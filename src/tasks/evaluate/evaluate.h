@@ -11,11 +11,11 @@
 #include "base/context.h"
 #include "base/json.h"
 #include "base/ranks.h"
-#include "metrics/pair_metric.h"
 #include "metrics/statistics.h"
 #include "pipelines/request.h"
 #include "tasks/dataset.h"
 #include "tasks/evaluate/arm.h"
+#include "tasks/evaluate/metrics.h"
 
 namespace nibble {
 
@@ -26,7 +26,7 @@ struct EvaluateRequest {
   DatasetRequest prompts;        // what to draw; data sets as `nibble dataset` reads them
   GenerateRequest drawing;       // sampler, steps, guidance, size; prompt, seed and precision are set for each picture
   ReferenceKind reference = ReferenceKind::Own;
-  std::vector<const PairMetric*> metrics;
+  std::vector<const EvaluationMetric*> metrics;
   std::string protocol;          // name printed with the numbers; empty: none
   Ranks ranks;                   // processes that share the pictures; the first of them measures and writes the report
   std::filesystem::path out;

@@ -53,7 +53,7 @@ std::string report_html(const EvaluationReport& report) {
   const Json whole = report_json(report);
   Json data = {{"protocol", report.protocol}, {"machine", report.machine}, {"metrics", Json::array()}, {"set_metrics", Json::array()},
                {"arms", Json::array()}, {"prompts", prompts_json(report)}};
-  for (const PairMetric* metric : report.request.metrics)
+  for (const EvaluationMetric* metric : report.request.metrics)
     data["metrics"].push_back({{"name", metric->name}, {"title", metric->title}, {"digits", metric->digits}, {"up", metric->higher_is_better}});
   if (!report.arms.empty())
     for (const auto& entry : report.arms.back().set_values) data["set_metrics"].push_back(entry.first);

@@ -80,7 +80,7 @@ struct Table {
 Table make_table(const EvaluationReport& report, bool intervals) {
   Table t;
   t.header = {"arm", "N"};
-  for (const PairMetric* metric : report.request.metrics) t.header.push_back(std::string(metric->title) + (metric->higher_is_better ? " ↑" : " ↓"));
+  for (const EvaluationMetric* metric : report.request.metrics) t.header.push_back(std::string(metric->title) + (metric->higher_is_better ? " ↑" : " ↓"));
   std::set<std::string> set_metrics;
   for (const ArmReport& arm : report.arms)
     for (const auto& entry : arm.set_values) set_metrics.insert(entry.first);
@@ -88,8 +88,8 @@ Table make_table(const EvaluationReport& report, bool intervals) {
   for (const char* name : {"model MB", "UNet MB", "s/picture", "p90 s", "peak MB"}) t.header.emplace_back(name);
   for (const ArmReport& arm : report.arms) {
     std::vector<std::string> row{arm.arm.label, std::to_string(arm.pictures)};
-    for (const PairMetric* metric : report.request.metrics) {
-      if (arm.values.empty()) {
+    for (const EvaluationMetric* metric : report.request.metrics) {
+      if (!arm.values.contains(metric->name)) {
         row.emplace_back("reference");
         continue;
       }
@@ -136,8 +136,8 @@ Json quality_json(const EvaluationReport& report) {
   }
   for (size_t a = 0; a < report.arms.size(); ++a)
     for (size_t b = a + 1; b < report.arms.size(); ++b)
-      for (const PairMetric* metric : report.request.metrics) {
-        if (report.arms[a].values.empty() || report.arms[b].values.empty()) continue;
+      for (const EvaluationMetric* metric : report.request.metrics) {
+        if (!report.arms[a].values.contains(metric->name) || !report.arms[b].values.contains(metric->name)) continue;
         Json entry = interval_json(paired_difference(report.arms[a], report.arms[b], metric->name));
         entry["from"] = report.arms[a].arm.label, entry["to"] = report.arms[b].arm.label, entry["metric"] = metric->name;
         json["differences"].push_back(std::move(entry));
