@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const fs::path kGolden = fs::path(NIBBLE_SOURCE_DIR) / "tests/golden/metrics/lpips/data.safetensors";
+
 fs::path heads_folder() {
   const char* folder = std::getenv("NIBBLE_SHARED_DATA");
   return (folder ? fs::path(folder) : fs::path(NIBBLE_SOURCE_DIR) / "../shared/data") / "lpips";
@@ -33,19 +35,55 @@ Lpips filled_lpips(Context& context, LpipsNet net, LpipsEpsilon epsilon = LpipsE
 }
 
 struct Pair {
-  const char* name;
+  std::string name;
   Image a, b;
 };
 
-std::vector<Pair> make_pairs() {
-  const Image s = smooth(0, 96, 80);
-  Image noisy = s;
-  const Image n = noise(44, 96, 80);
-  for (size_t i = 0; i < n.pixels.size(); ++i) noisy.pixels[i] = static_cast<uint8_t>(std::clamp(s.pixels[i] + n.pixels[i] / 32 - 4, 0, 255));
-  return {{"A", noise(42, 64, 64), noise(43, 64, 64)}, {"B", s, smooth(1, 96, 80)}, {"C", s, noisy}};
+Image picture_of(const Tensor& pixels) {
+  Image image(pixels.dim(1), pixels.dim(0), 3);
+  std::ranges::copy(pixels.values<uint8_t>(), image.pixels.begin());
+  return image;
 }
 
-// eval.md 9.8: the reference implementations in float64; a float32 network gives them within 1e-5.
+std::vector<Pair> make_pairs(const GoldenFile& golden) {
+  const Image s = smooth(0, 96, 80), n = noise(44, 96, 80);
+  Image noisy = s;
+  for (size_t i = 0; i < n.pixels.size(); ++i) noisy.pixels[i] = static_cast<uint8_t>(std::clamp(s.pixels[i] + n.pixels[i] / 32 - 4, 0, 255));
+  return {{"noise", noise(42, 64, 64), noise(43, 64, 64)},
+          {"smooth", s, smooth(1, 96, 80)},
+          {"noisy", s, noisy},
+          {"black", Image(75, 70, 3), noise(7, 70, 75)},
+          {"photo", picture_of(golden["picture.astronaut"]), picture_of(golden["picture.chelsea"])}};
+}
+
+// The lpips package and torchmetrics in float64; a float32 network gives their values within 1e-5 (eval.md 10).
+class LpipsGolden : public ::testing::TestWithParam<LpipsNet> {
+ protected:
+  void SetUp() override {
+    if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
+  }
+};
+
+TEST_P(LpipsGolden, Equals_the_packages_on_filled_networks_and_the_published_heads) {
+  const GoldenFile golden(kGolden);
+  Context context(2);
+  Lpips original = filled_lpips(context, GetParam()), other = filled_lpips(context, GetParam(), LpipsEpsilon::TorchMetrics);
+  for (const Pair& pair : make_pairs(golden)) {
+    const std::string key = to_string(GetParam()) + ("." + pair.name);
+    const std::span<const double> want = golden[key].values<double>();
+    const LpipsDistance found = original(pair.a, pair.b);
+    EXPECT_NEAR(found.total, want[0], 1e-5 * want[0]) << key;
+    ASSERT_EQ(found.taps.size() + 1, want.size());
+    for (size_t tap = 0; tap < found.taps.size(); ++tap) EXPECT_NEAR(found.taps[tap], want[tap + 1], 1e-5 * want[0]) << key << " tap " << tap;
+    const double theirs = golden[key + ".torchmetrics"].values<double>()[0];
+    EXPECT_NEAR(other(pair.a, pair.b).total, theirs, 1e-5 * theirs) << key;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, LpipsGolden, ::testing::Values(LpipsNet::Alex, LpipsNet::Vgg, LpipsNet::Squeeze),
+                         [](const auto& test) { return std::string(to_string(test.param)); });
+
+// eval.md 9.8, with both places of the epsilon.
 struct Known {
   LpipsNet net;
   double values[3];
@@ -56,14 +94,84 @@ constexpr Known kKnown[] = {{LpipsNet::Alex, {.0893516140459, .102371204064, .00
 TEST(Lpips, Known_values_of_filled_networks_and_the_published_heads) {
   if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
   Context context(2);
-  const std::vector<Pair> pairs = make_pairs();
+  const std::vector<Pair> pairs = make_pairs(GoldenFile(kGolden));
   for (const Known& known : kKnown) {
     Lpips lpips = filled_lpips(context, known.net);
-    for (size_t i = 0; i < pairs.size(); ++i) {
+    for (size_t i = 0; i < std::size(known.values); ++i) {
       const double found = lpips(pairs[i].a, pairs[i].b).total;
       EXPECT_NEAR(found, known.values[i], 1e-5 * known.values[i]) << to_string(known.net) << " " << pairs[i].name;
     }
   }
+}
+
+Tensor head_case(bool first_is_zero) {
+  Tensor features = Tensor::zeros(DType::F32, {2, 3, 4, 64});
+  for (int y = 0, i = 0; y < 3; ++y)
+    for (int x = 0; x < 4; ++x)
+      for (int c = 0; c < 64; ++c, ++i) {
+        const std::span<float> f = features.mutable_values<float>();
+        f[static_cast<size_t>(i)] = first_is_zero ? 0 : static_cast<float>((7 * c + 3 * y + 5 * x) % 11) / 10;
+        f[static_cast<size_t>(i + 3 * 4 * 64)] = static_cast<float>((5 * c + 2 * y + 7 * x) % 13) / 12;
+      }
+  return features;
+}
+
+// eval.md 9.8's head alone. Its features are exact in float64; ours are rounded to float32, 6e-8 of each, signs at random.
+TEST(Lpips, The_published_head_of_the_first_tap) {
+  if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
+  const Tensor weights = open_weights(heads_folder() / "alex.pth").get("lin0.model.1.weight").to(DType::F32);
+  const std::vector<double> head(weights.values<float>().begin(), weights.values<float>().end());
+  Context context(2);
+  const auto tap = [&](bool zero, LpipsEpsilon epsilon) {
+    Tensor features = head_case(zero);
+    return lpips_tap(context, {features.mutable_data(), {DType::F32, features.shape()}}, head, epsilon);
+  };
+  EXPECT_NEAR(tap(false, LpipsEpsilon::Original), .0173216790220394, 2e-9);
+  EXPECT_NEAR(tap(false, LpipsEpsilon::TorchMetrics), .017321679015005, 2e-9);
+  EXPECT_NEAR(tap(true, LpipsEpsilon::Original), .03567587592791766, 2e-9);
+  EXPECT_NEAR(tap(false, LpipsEpsilon::Original) - tap(false, LpipsEpsilon::TorchMetrics), .0173216790220394 - .017321679015005, 1e-13);
+}
+
+TEST(Lpips, Equal_pictures_have_no_distance_and_order_does_not_matter) {
+  if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
+  Context one(1), two(2);
+  Lpips lpips = filled_lpips(one, LpipsNet::Squeeze), threaded = filled_lpips(two, LpipsNet::Squeeze);
+  const Image a = noise(1, 50, 61), b = noise(2, 50, 61);
+  EXPECT_EQ(lpips(a, a).total, 0);
+  const double distance = lpips(a, b).total;
+  EXPECT_EQ(distance, threaded(a, b).total);
+  EXPECT_NEAR(distance, lpips(b, a).total, 1e-12);
+  EXPECT_GT(lpips(noise(1, 40, 40), noise(2, 40, 40)).total, 0);
+  EXPECT_EQ(distance, lpips(a, b).total);
+}
+
+std::string message_of(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Lpips, Wrong_files_are_named) {
+  if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
+  Context context(1);
+  const fs::path file = fs::temp_directory_path() / ("nibble-lpips-" + std::to_string(std::random_device()()) + ".safetensors");
+  write_safetensors(file, {{"features.0.weight", filled_tensor("features.0.weight", {64, 3, 3, 3})},
+                           {"features.0.bias", filled_tensor("features.0.bias", {64})}});
+  EXPECT_EQ(message_of([&] { Lpips(context, LpipsNet::Alex, file, heads_folder() / "alex.pth"); }),
+            "tensor features.0.weight: want [64, 3, 11, 11] found [64, 3, 3, 3] in file " + file.string() +
+                "; the config and the weights are of different models");
+  EXPECT_NE(message_of([&] { Lpips(context, LpipsNet::Squeeze, file, heads_folder() / "squeeze.pth"); }).find("features.3.squeeze.weight: missing from file " + file.string()),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { Lpips(context, LpipsNet::Alex, filled_weights(), source_of(heads_folder() / "vgg.pth")); }).find("lin1.model.1.weight: want [1, 192, 1, 1] found [1, 128, 1, 1]"),
+            std::string::npos);
+  fs::remove(file);
+  Lpips lpips = filled_lpips(context, LpipsNet::Alex);
+  EXPECT_THROW(lpips(noise(1, 20, 20), noise(2, 20, 20)), Error);
+  EXPECT_THROW(lpips(noise(1, 64, 64), noise(2, 64, 65)), Error);
+  EXPECT_THROW(lpips_net_from_name("resnet"), Error);
 }
 
 }  // namespace

@@ -84,6 +84,18 @@ TEST(Ssim, Constants_and_identity) {
   EXPECT_NEAR(ms_ssim(c, c), 1, 1e-14);
 }
 
+// eval.md 9.8: float64 restatements.
+TEST(Ssim, Known_values) {
+  const std::vector<Pair> pairs = make_pairs();
+  const double whole[] = {.00194214326502, .35040086455880, .97720895152000, .918143916387};
+  const double valid[] = {-.00500457206930, .34893725263361, .97779975182426};
+  for (size_t i = 0; i < std::size(whole); ++i) EXPECT_NEAR(ssim(pairs[i].a, pairs[i].b), whole[i], 1e-12) << pairs[i].name;
+  for (size_t i = 0; i < std::size(valid); ++i) EXPECT_NEAR(ssim_valid(pairs[i].a, pairs[i].b), valid[i], 1e-12) << pairs[i].name;
+  EXPECT_NEAR(ms_ssim(pairs[3].a, pairs[3].b), .993989290571, 1e-12);
+  EXPECT_NEAR(ms_ssim_valid(pairs[3].a, pairs[3].b), .993989460002, 1e-12);
+  EXPECT_NEAR(psnr(pairs[3].a, pairs[3].b), 34.790473377924, 1e-12);
+}
+
 TEST(Ssim, Small_pictures_are_refused) {
   EXPECT_THROW(ssim(noise(1, 5, 9), noise(1, 5, 9)), Error);
   EXPECT_THROW(ssim_valid(noise(1, 10, 11), noise(1, 10, 11)), Error);

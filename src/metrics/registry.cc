@@ -14,6 +14,7 @@ constexpr std::array kMetrics = {
     PairMetric{"ssim", "SSIM", 5, true, "structural similarity, mean of the whole map (torchmetrics 1.5 and later)", ssim},
     PairMetric{"ssim_valid", "SSIM valid", 5, true, "structural similarity without a border of 5 pixels (older torchmetrics)", ssim_valid},
     PairMetric{"ms_ssim", "MS-SSIM", 5, true, "structural similarity at five scales; needs 176 pixels a side", ms_ssim},
+    PairMetric{"ms_ssim_valid", "MS-SSIM valid", 5, true, "the same without a border of 5 pixels at the last scale (pytorch-msssim)", ms_ssim_valid},
     PairMetric{"mae", "MAE", 4, false, "mean absolute difference of 8-bit values", mean_absolute_difference},
     PairMetric{"max", "max", 0, false, "largest difference of 8-bit values", largest_difference},
 };

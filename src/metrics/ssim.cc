@@ -133,19 +133,8 @@ double mean_similarity(const Image& a, const Image& b, int64_t border) {
   return sum / static_cast<double>(a.channels);
 }
 
-}  // namespace
-
-double ssim(const Image& reference, const Image& image) {
-  check_sizes(reference, image, kRadius + 1, "ssim");
-  return mean_similarity(reference, image, 0);
-}
-
-double ssim_valid(const Image& reference, const Image& image) {
-  check_sizes(reference, image, 2 * kRadius + 1, "ssim_valid");
-  return mean_similarity(reference, image, kRadius);
-}
-
-double ms_ssim(const Image& reference, const Image& image) {
+// `border` is left out of the last scale's similarity.
+double multi_scale(const Image& reference, const Image& image, int64_t border) {
   check_sizes(reference, image, kMinMultiScale, "ms_ssim");
   std::array<double, kScaleWeights.size()> terms{};  // means over the channels
   for (int64_t c = 0; c < image.channels; ++c) {
@@ -153,7 +142,7 @@ double ms_ssim(const Image& reference, const Image& image) {
     for (size_t scale = 0; scale < terms.size(); ++scale) {
       const bool last = scale + 1 == terms.size();
       const Similarity found = similarity(a, b);
-      const double term = last ? mean_of(found.whole, 0) : mean_of(found.contrast, kRadius);
+      const double term = last ? mean_of(found.whole, border) : mean_of(found.contrast, kRadius);
       terms[scale] += term / static_cast<double>(image.channels);
       if (last) continue;
       a = halved(a);
@@ -166,5 +155,20 @@ double ms_ssim(const Image& reference, const Image& image) {
   }
   return result;
 }
+
+}  // namespace
+
+double ssim(const Image& reference, const Image& image) {
+  check_sizes(reference, image, kRadius + 1, "ssim");
+  return mean_similarity(reference, image, 0);
+}
+
+double ssim_valid(const Image& reference, const Image& image) {
+  check_sizes(reference, image, 2 * kRadius + 1, "ssim_valid");
+  return mean_similarity(reference, image, kRadius);
+}
+
+double ms_ssim(const Image& reference, const Image& image) { return multi_scale(reference, image, 0); }
+double ms_ssim_valid(const Image& reference, const Image& image) { return multi_scale(reference, image, kRadius); }
 
 }  // namespace nibble
