@@ -21,6 +21,7 @@ A case is a command and what must hold after it; a file's cases share one empty 
 import argparse
 import os
 import pathlib
+import random
 import re
 import shlex
 import subprocess
@@ -31,10 +32,26 @@ import tiny_model
 
 SKIPPED = 77
 TIMEOUT_S = 600
+FIRST_KILL_S, KILL_GROWTH = 0.02, 1.25
 
 
 class Wrong(Exception):
     pass
+
+
+def run_killed(command, **options):
+    """What subprocess.run gives once the command was left to end; how often it was killed before is printed."""
+    seed = random.randrange(2**32)
+    source, longest, kills = random.Random(seed), FIRST_KILL_S, 0
+    while True:
+        try:
+            done = subprocess.run(command, timeout=longest if kills == 0 else source.uniform(0, longest), **options)
+            print(f"killed {kills} times, seed {seed}")
+            return done
+        except subprocess.TimeoutExpired:
+            kills, longest = kills + 1, longest * KILL_GROWTH
+            if longest > TIMEOUT_S:
+                raise
 
 
 class Case:
@@ -46,10 +63,14 @@ class Case:
         while words and re.match(r"^[A-Z_]+=", words[0]):
             name, _, value = words.pop(0).partition("=")
             environment[name] = value
+        killed = words[:1] == ["killed"]
+        if killed:
+            words.pop(0)
         if not words or words[0] != "nibble":
             raise Wrong(f"line {line}: a command starts with nibble")
-        done = subprocess.run([program, *words[1:]], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=TIMEOUT_S)
+        options = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL, "capture_output": True}
+        command = [program, *words[1:]]
+        done = run_killed(command, **options) if killed else subprocess.run(command, timeout=TIMEOUT_S, **options)
         self.status = done.returncode
         self.lines = {"out": done.stdout.decode(errors="replace").splitlines(),
                       "err": re.split(r"[\r\n]+", done.stderr.decode(errors="replace").rstrip("\r\n"))}

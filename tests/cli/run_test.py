@@ -14,6 +14,7 @@ case "$1" in
   --help) echo "Usage: nibble"; echo "  generate   draws" ;;
   copy) cp "$2" "$3" ;;
   name) echo "$NAME" ;;
+  slow) echo x >> "$2"; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.01; done; echo done ;;
   *) echo "nibble: unknown command '$1'" >&2; exit 2 ;;
 esac
 """
@@ -61,6 +62,11 @@ class RunTest(unittest.TestCase):
 
     def test_environment(self):
         self.assert_passes("$ NAME=one nibble name\nout ^one$\n")
+
+    def test_a_killed_command_is_given_again(self):
+        text = "$ killed nibble slow {tmp}/a\nout ^done$\n"
+        self.assert_passes(text)
+        self.assertRegex(self.verdict(text)[1], r"killed [1-9]\d* times, seed \d+")
 
     def test_needs_skips(self):
         self.assertEqual(self.verdict("needs no/such\n$ nibble x\n")[0], run.SKIPPED)
