@@ -18,6 +18,7 @@ constexpr Method kMethods[] = {
 };
 
 constexpr int64_t kSearchRows = 128, kSearchOutputs = 128, kBranchRows = 256;
+constexpr int64_t kFitRows = 64;  // fewer say too little about a channel's mean and slope
 constexpr int kRounds = 4;
 
 Executed form_of(const LayerProblem& p) {
@@ -179,7 +180,7 @@ void finish(Context& context, const Method& method, const LayerProblem& p, const
   }
   const Matrix executed = executed_matrix(out.weight, form_of(p));
   const Matrix got = product_nt(context, x, executed);
-  const bool corrects = method.smoothing || method.gptq;
+  const bool corrects = (method.smoothing || method.gptq) && want.rows >= kFitRows;
   if (corrects || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
   const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
   double error = 0;
