@@ -36,7 +36,7 @@ class GroupNorm : public Op {
   GroupNorm(int64_t groups, float eps, bool silu) : groups_(groups), eps_(eps), silu_(silu) {}
   const char* name() const override { return silu_ ? "group_norm_silu" : "group_norm"; }
   int in_place_of() const override { return 0; }
-  GroupNormSettings settings() const { return {groups_, eps_}; }
+  GroupNormSettings settings() const { return {groups_, eps_, silu_}; }
 
   TensorType infer(std::span<const TensorType> in) const override {
     const int64_t channels = in[0].shape[-1];
@@ -178,7 +178,7 @@ Value group_norm(Value x, Value gamma, Value beta, int64_t groups, float eps) {
   return x.graph().record(std::make_shared<GroupNorm>(groups, eps, false), {x, gamma, beta});
 }
 std::optional<GroupNormSettings> group_norm_settings(const Op& op) {
-  if (op.name() != std::string_view("group_norm")) return std::nullopt;
+  if (op.name() != std::string_view("group_norm") && op.name() != std::string_view("group_norm_silu")) return std::nullopt;
   return static_cast<const GroupNorm&>(op).settings();
 }
 Value layer_norm(Value x, Value gamma, Value beta, float eps) { return row_norm(RowNorm::Layer, x, gamma, beta, eps); }

@@ -10,10 +10,11 @@ namespace nibble::ops {
 // x [N, ..., C] over each image's positions and C/groups channels (Wu & He 2018); followed by silu it becomes one pass.
 Value group_norm(Value x, Value gamma, Value beta, int64_t groups, float eps);
 
-// What a recorded group_norm was made with; nothing for any other op.
+// What a group_norm was made with, and whether a silu joined it; nothing for any other op.
 struct GroupNormSettings {
-  int64_t groups;
-  float eps;
+  int64_t groups = 0;
+  float eps = 0;
+  bool silu = false;
 };
 std::optional<GroupNormSettings> group_norm_settings(const Op& op);
 

@@ -8,6 +8,7 @@
 #include "kernels/quantize/quantize.h"
 #include "ops/gemm_run.h"
 #include "ops/memory.h"
+#include "ops/normed_input.h"
 
 namespace nibble::ops {
 namespace {
@@ -22,6 +23,7 @@ struct Layer {
   bool conv, input_scale, bias, residual;
   Conv2dOptions options;
   int64_t upsample = 1;
+  std::optional<GroupNormSettings> norm = {};  // of the input, with gamma and beta as two more inputs
 
   bool int4() const { return shape.kind == WeightKind::Int4; }
   // Places of the inputs: x, codes, scales, then those that exist.
@@ -30,24 +32,27 @@ struct Layer {
   int down_at() const { return input_scale_at() + input_scale; }
   int up_at() const { return down_at() + 1; }
   int bias_at() const { return down_at() + (rank > 0 ? 2 : 0); }
-  int residual_at() const { return bias_at() + bias; }
+  int gamma_at() const { return bias_at() + bias; }
+  int residual_at() const { return gamma_at() + (norm ? 2 : 0); }
 };
 
 constexpr const char* kNames[2][3] = {{"linear_w16", "linear_int8", "linear_int4"}, {"conv2d_w16", "conv2d_int8", "conv2d_int4"}};
 
-// Rows in and out of one run.
+// Rows in and out of one run. Images share a scale (convolutions) or statistics (norms); other rows are one image.
 struct Extent {
-  int64_t rows, images, m, row_pixels;
+  int64_t rows, images, m, pixels;
 };
 
 Extent extent_of(const Layer& l, const Shape& x, const Shape& y) {
-  const int64_t rows = l.shape.k == 0 ? 0 : x.count() / l.shape.k;
-  return {rows, l.conv ? x[0] : rows, y.count() / l.shape.n, l.conv ? x[1] * x[2] : 1};
+  const int64_t rows = l.shape.k == 0 ? 0 : x.count() / l.shape.k, images = l.conv || l.norm ? x[0] : 1;
+  return {rows, images, y.count() / l.shape.n, images == 0 ? 0 : rows / images};
 }
+
+NormedInput::Layout normed_layout(const Layer& l, const Extent& e, DType dtype) { return {e.images, e.pixels, l.shape.k, dtype}; }
 
 // Places in the scratch memory; offsets in bytes.
 struct Places {
-  size_t codes, scales, sums, h, h_raw, pad, pad_scales, pad_sums, panels, threads, total;
+  size_t codes, scales, sums, h, h_raw, pad, pad_scales, pad_sums, panels, norm, normed, threads, total;
 };
 
 constexpr int64_t kPanelsAtOnce = 4;  // of sixteen channels, expanded to floats per thread
@@ -84,6 +89,8 @@ Places places_of(const Context& context, const Layer& l, const Extent& e, DType 
   const size_t threads = static_cast<size_t>(context.threads.size());
   const size_t panel = static_cast<size_t>(kPanelsAtOnce * kPanelChannels * l.shape.taps * l.shape.k) * sizeof(float);
   p.panels = take(integer ? 0 : threads * aligned(panel));
+  p.norm = take(l.norm ? NormedInput::scratch_bytes(context, *l.norm, normed_layout(l, e, dtype)) : 0);
+  p.normed = take(l.norm && l.rank > 0 ? rows * static_cast<size_t>(l.shape.k) * bytes_of(dtype) : 0);
   // The branch's own product shares the threads' scratch.
   const size_t branch = l.rank > 0 ? kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, l.shape.k) : 0;
   p.threads = take(threads * std::max(aligned(thread_scratch(context, l, dtype)), aligned(branch)));
@@ -108,6 +115,7 @@ class Run {
 
   void all() {
     if (e_.m == 0) return;
+    if (l_.activation != ActivationKind::Float) quantize();
     if (l_.rank > 0) branch();
     if (l_.activation == ActivationKind::Int8) return int8();
     if (l_.activation == ActivationKind::Int4) return int4();
@@ -135,7 +143,8 @@ class Run {
   void branch() {
     kernels::GemmProblem p{};
     p.m = e_.m, p.n = l_.rank, p.k = l_.shape.k, p.taps = l_.shape.taps;
-    p.a = in(0).data, p.a_stride = l_.shape.k, p.conv = conv();
+    p.a = l_.norm ? place<void>(at_.normed) : in(0).data;
+    p.a_stride = l_.shape.k, p.conv = conv();
     p.weight = {in(l_.down_at()).data, in(l_.down_at()).type.dtype, p.k * p.taps, 1, p.taps};
     p.c = dtype_ == DType::F32 ? place<void>(at_.h) : place<void>(at_.h_raw);
     p.c_stride = l_.rank;
@@ -144,21 +153,70 @@ class Run {
     for (int64_t i = 0; i < e_.m * l_.rank; ++i) place<float>(at_.h)[i] = to_float(place<BFloat16>(at_.h_raw)[i]);
   }
 
-  void int8() {
+  // Codes, scales and sums of the input.
+  void quantize() {
     const kernels::QuantizeKernel& q = kernels::select_quantize(context_.cpu, dtype_);
+    std::optional<NormedInput> norm;
+    if (l_.norm)
+      norm.emplace(context_, *l_.norm, normed_layout(l_, e_, dtype_), in(0).data, in(l_.gamma_at()).as<float>(),
+                   in(l_.gamma_at() + 1).as<float>(), place<std::byte>(at_.norm));
     float* scales = place<float>(at_.scales);
-    const int64_t k = l_.shape.k, padded = l_.shape.padded_k();
-    if (conv() == nullptr && !l_.conv) {
-      context_.threads.run(e_.rows, 8, [&](int64_t begin, int64_t end, int) {
-        q.int8_rows(row(begin), end - begin, k, padded, input_scale(), place<int8_t>(at_.codes) + begin * padded, scales + begin,
-                    place<int32_t>(at_.sums) + begin);
+    for (int64_t image = 0; image < e_.images; ++image) {
+      if (norm) norm->start(image);
+      if (l_.conv && l_.activation == ActivationKind::Int8)
+        scales[image] = (norm ? norm->absmax(q, input_scale()) : image_absmax(q, image)) / 127.0f;
+      const int64_t first = image * e_.pixels;
+      context_.threads.run(e_.pixels, kNormedRows, [&](int64_t begin, int64_t end, int thread) {
+        if (!norm) return quantize_rows(q, row(first + begin), first + begin, end - begin, image);
+        for (int64_t r = begin; r < end; r += kNormedRows) {
+          const int64_t stop = std::min(r + kNormedRows, end);
+          void* rows = l_.rank > 0 ? place<std::byte>(at_.normed) + (first + r) * l_.shape.k * static_cast<int64_t>(bytes_of(dtype_))
+                                   : norm->block(thread);
+          norm->rows(r, stop, rows);
+          quantize_rows(q, rows, first + r, stop - r, image);
+        }
       });
-    } else {
-      for (int64_t image = 0; image < e_.images; ++image) quantize_image(q, image, scales);
     }
+    if (l_.activation == ActivationKind::Int4) quantize_padding();
     // A pointwise convolution runs as rows, each with its image's scale.
-    if (l_.conv && conv() == nullptr)
-      for (int64_t r = e_.rows; r-- > 0;) scales[r] = scales[r / e_.row_pixels];
+    if (l_.activation == ActivationKind::Int8 && l_.conv && conv() == nullptr)
+      for (int64_t r = e_.rows; r-- > 0;) scales[r] = scales[r / e_.pixels];
+  }
+
+  // Rows [first, first + count) of the input, whose values are at x.
+  void quantize_rows(const kernels::QuantizeKernel& q, const void* x, int64_t first, int64_t count, int64_t image) const {
+    const int64_t k = l_.shape.k, padded = l_.shape.padded_k();
+    int8_t* codes = place<int8_t>(at_.codes) + first * padded;
+    float* scales = place<float>(at_.scales);
+    int32_t* sums = place<int32_t>(at_.sums);
+    if (l_.activation == ActivationKind::Int4)
+      q.int4_groups(x, count, k, padded, input_scale(), l_.shift, codes, scales + first * activation_groups(), sums + first * (padded / 32));
+    else if (l_.conv)
+      q.int8_scaled(x, count, k, padded, input_scale(), scales[image], codes, sums + first);
+    else
+      q.int8_rows(x, count, k, padded, input_scale(), codes, scales + first, sums + first);
+  }
+
+  float image_absmax(const kernels::QuantizeKernel& q, int64_t image) const {
+    std::vector<float> most(static_cast<size_t>(context_.threads.size()), 0.0f);
+    context_.threads.run(e_.pixels, 8, [&](int64_t begin, int64_t end, int thread) {
+      most[static_cast<size_t>(thread)] = q.absmax(row(image * e_.pixels + begin), end - begin, l_.shape.k, input_scale());
+    });
+    return *std::max_element(most.begin(), most.end());
+  }
+
+  // The row of zeros that taps outside the image read.
+  void quantize_padding() const {
+    const int64_t k = l_.shape.k;
+    const std::vector<float> zeros(static_cast<size_t>(k), 0.0f);
+    kernels::select_quantize(context_.cpu, DType::F32)
+        .int4_groups(zeros.data(), 1, k, l_.shape.padded_k(), input_scale(), l_.shift, place<int8_t>(at_.pad), place<float>(at_.pad_scales),
+                     place<int32_t>(at_.pad_sums));
+  }
+
+  int64_t activation_groups() const { return (l_.shape.padded_k() + kActivationGroup - 1) / kActivationGroup; }
+
+  void int8() {
     const kernels::QGemmKernel& kernel = kernels::select_qgemm(context_.cpu, dtype_);
     kernels::QGemmProblem p{};
     fill(p);
@@ -166,30 +224,7 @@ class Run {
           [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
   }
 
-  void quantize_image(const kernels::QuantizeKernel& q, int64_t image, float* scales) {
-    const int64_t k = l_.shape.k, padded = l_.shape.padded_k(), first = image * e_.row_pixels;
-    std::vector<float> most(static_cast<size_t>(context_.threads.size()), 0.0f);
-    context_.threads.run(e_.row_pixels, 8, [&](int64_t begin, int64_t end, int thread) {
-      most[static_cast<size_t>(thread)] = q.absmax(row(first + begin), end - begin, k, input_scale());
-    });
-    const float scale = *std::max_element(most.begin(), most.end()) / 127.0f;
-    scales[image] = scale;
-    context_.threads.run(e_.row_pixels, 8, [&](int64_t begin, int64_t end, int) {
-      q.int8_scaled(row(first + begin), end - begin, k, padded, input_scale(), scale, place<int8_t>(at_.codes) + (first + begin) * padded,
-                    place<int32_t>(at_.sums) + first + begin);
-    });
-  }
-
   void int4() {
-    const kernels::QuantizeKernel& q = kernels::select_quantize(context_.cpu, dtype_);
-    const int64_t k = l_.shape.k, padded = l_.shape.padded_k(), groups = (padded + kActivationGroup - 1) / kActivationGroup;
-    context_.threads.run(e_.rows, 8, [&](int64_t begin, int64_t end, int) {
-      q.int4_groups(row(begin), end - begin, k, padded, input_scale(), l_.shift, place<int8_t>(at_.codes) + begin * padded,
-                    place<float>(at_.scales) + begin * groups, place<int32_t>(at_.sums) + begin * (padded / 32));
-    });
-    const std::vector<float> zeros(static_cast<size_t>(k), 0.0f);
-    kernels::select_quantize(context_.cpu, DType::F32)
-        .int4_groups(zeros.data(), 1, k, padded, input_scale(), l_.shift, place<int8_t>(at_.pad), place<float>(at_.pad_scales), place<int32_t>(at_.pad_sums));
     const kernels::QGemmGroupedKernel& kernel = kernels::select_qgemm_grouped(context_.cpu, dtype_);
     kernels::QGemmGroupedProblem p{};
     fill(p);
@@ -302,10 +337,10 @@ class Quantized : public Op {
 
   void run(const RunArgs& args) const override { Run(l_, args).all(); }
 
-  OpCost cost(std::span<const TensorType>, const TensorType& out) const override {
+  OpCost cost(std::span<const TensorType> in, const TensorType& out) const override {
     const double rows = static_cast<double>(out.shape.count()) / static_cast<double>(l_.shape.n);
     const double weights = static_cast<double>(l_.shape.taps * l_.shape.k) * static_cast<double>(l_.shape.n + l_.rank);
-    return {2 * rows * (weights + static_cast<double>(l_.rank * l_.shape.n)), 0};
+    return {2 * rows * (weights + static_cast<double>(l_.rank * l_.shape.n)), l_.norm ? 2.0 * static_cast<double>(in[0].shape.count()) : 0};
   }
 
   Fusion fuse_next(const Op& next, std::span<const TensorType> in, std::span<const TensorType> next_in, int position) const override {
@@ -319,11 +354,18 @@ class Quantized : public Op {
   }
 
   Fusion fuse_previous(const Op& previous, std::span<const TensorType> in, int position) const override {
-    if (position != 0 || !l_.conv || l_.upsample != 1 || previous.name() != std::string_view("upsample_nearest_2x")) return {};
+    if (position != 0) return {};
     Layer fused = l_;
-    fused.upsample = 2;
     std::vector<int> inputs{-1};
     for (int i = 1; i < static_cast<int>(in.size()); ++i) inputs.push_back(i);
+    if (l_.conv && l_.upsample == 1 && !l_.norm && previous.name() == std::string_view("upsample_nearest_2x")) {
+      fused.upsample = 2;
+      return {std::make_shared<Quantized>(fused), inputs};
+    }
+    if (l_.activation == ActivationKind::Float || l_.norm || in[0].shape.rank() < 2) return {};
+    fused.norm = group_norm_settings(previous);
+    if (!fused.norm) return {};
+    inputs.insert(inputs.begin() + l_.gamma_at(), {-2, -3});
     return {std::make_shared<Quantized>(fused), inputs};
   }
 

@@ -5,6 +5,7 @@
 #include "graph/plan.h"
 #include "ops/basic.h"
 #include "ops/linear.h"
+#include "ops/norm.h"
 #include "ops/quantized_oracle.h"
 
 namespace nibble::ops {
@@ -191,6 +192,56 @@ TEST(Quantized, Fused_and_plain_plans_agree) {
           ASSERT_EQ(fused[i], plain[i]) << s.layer.c.text();
         }
       }
+    }
+}
+
+// A group norm, and SiLU, before the layer and the residual after it, as residual blocks have them.
+struct NormRun {
+  std::vector<float> y;
+  size_t ops;
+};
+
+NormRun run_after_norm(Context& context, const Sample& s, bool with_silu, float gamma, DType dtype, bool together) {
+  Graph graph;
+  const Value in = graph.input("x", {dtype, s.shape}, Rate::Step);
+  std::vector<float> gammas, betas;
+  for (int i = 0; i < 72; ++i) gammas.push_back(gamma * (1 + 0.5f * std::sin(static_cast<float>(i)))), betas.push_back(gamma * std::cos(static_cast<float>(3 * i)));
+  Value h = group_norm(in, graph.constant(Tensor::from(gammas, {72})), graph.constant(Tensor::from(betas, {72})), 8, 1e-5f);
+  if (with_silu) h = silu(h);
+  if (s.layer.c.upsample == 2) h = upsample_nearest_2x(h);
+  Value y = s.layer.record(h);
+  const Value residual = graph.input("residual", y.type(), Rate::Step);
+  y = add(y, residual);
+  PlanOptions options;
+  const std::string_view last = with_silu ? "silu" : "group_norm";
+  if (!together) options.observe = [last](const Node& node) { return node.op && node.op->name() == last; };
+  Plan plan(context, graph, {y}, options);
+  plan.bind(in, Tensor::from(s.x, s.shape).to(dtype));
+  std::vector<float> r;
+  for (int64_t i = 0; i < residual.shape().count(); ++i) r.push_back(residual_at(i));
+  plan.bind(residual, Tensor::from(r, residual.shape()).to(dtype));
+  plan.run();
+  return {values_of(plan.output_copy(0)), plan.nodes().size()};
+}
+
+// The norm's rows are quantized from the cache instead of memory: the same numbers. With a small gamma every channel's largest magnitude
+// is near SiLU's depth, where the extremes of a channel do not give it.
+TEST(Quantized, A_group_norm_before_the_layer_is_quantized_as_it_is_made) {
+  for (const int64_t rank : {0, 16})
+    for (const Sample& s : samples(rank)) {
+      if (s.layer.c.activation == ActivationKind::Float) continue;
+      for (const bool with_silu : {false, true})
+        for (const float gamma : {1.0f, 0.3f, 0.02f}) {
+          Context one(1), three(3);
+          for (const DType dtype : {DType::F32, DType::BF16}) {
+            const NormRun apart = run_after_norm(one, s, with_silu, gamma, dtype, false);
+            for (Context* context : {&one, &three}) {
+              const NormRun together = run_after_norm(*context, s, with_silu, gamma, dtype, true);
+              ASSERT_EQ(together.ops + 1, apart.ops) << s.layer.c.text();
+              ASSERT_EQ(together.y, apart.y) << s.layer.c.text() << " gamma " << gamma << " " << to_string(dtype);
+            }
+          }
+        }
     }
 }
 

@@ -22,6 +22,8 @@ struct QuantizeKernel {
 
   // The largest |x · input_scale| of `rows` rows of k values.
   float (*absmax)(const void* x, int64_t rows, int64_t k, const float* input_scale);
+  // Joins rows into what lowest and highest [k], of x's type, already hold: the extremes of each channel.
+  void (*channel_extremes)(const void* x, int64_t rows, int64_t k, void* lowest, void* highest);
   // Each row by its own maximum. codes [rows, padded_k], scales [rows], sums [rows].
   void (*int8_rows)(const void* x, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, int8_t* codes,
                     float* scales, int32_t* sums);

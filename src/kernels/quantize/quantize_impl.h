@@ -86,6 +86,22 @@ struct Quantize {
     return run(static_cast<const T*>(x), rows, k, input_scale);
   }
 
+  static void channel_extremes(const void* data, int64_t rows, int64_t k, void* lowest, void* highest) {
+    T *low = static_cast<T*>(lowest), *high = static_cast<T*>(highest);
+    for (int64_t i = 0; i < k; i += kWidth) {
+      const T* x = static_cast<const T*>(data) + i;
+      const int64_t n = part_of(k, i);
+      Vec least = n == kWidth ? load(low + i) : load_part(low + i, n), most = n == kWidth ? load(high + i) : load_part(high + i, n);
+      for (int64_t r = 0; r < rows; ++r, x += k) {
+        const Vec v = n == kWidth ? load(x) : load_part(x, n);
+        least = smaller(v, least);
+        most = larger(v, most);
+      }
+      if (n == kWidth) store(low + i, least), store(high + i, most);
+      else store_part(low + i, least, n), store_part(high + i, most, n);
+    }
+  }
+
   static void int8_rows(const void* x, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, int8_t* codes,
                         float* scales, int32_t* sums) {
     const auto run = input_scale ? Rows<T, true>::int8_rows : Rows<T, false>::int8_rows;
@@ -149,7 +165,7 @@ struct Quantize {
   }
 
   static constexpr QuantizeKernel kernel(const char* name, DType dtype) {
-    return {name, kIsa, dtype, absmax, int8_rows, int8_scaled, int4_groups};
+    return {name, kIsa, dtype, absmax, channel_extremes, int8_rows, int8_scaled, int4_groups};
   }
 };
 

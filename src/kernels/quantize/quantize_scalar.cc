@@ -37,6 +37,16 @@ struct Scalar {
     return most;
   }
 
+  static void channel_extremes(const void* data, int64_t rows, int64_t k, void* lowest, void* highest) {
+    const T* x = static_cast<const T*>(data);
+    T *low = static_cast<T*>(lowest), *high = static_cast<T*>(highest);
+    for (int64_t r = 0; r < rows; ++r, x += k)
+      for (int64_t i = 0; i < k; ++i) {
+        if (to_float(x[i]) < to_float(low[i])) low[i] = x[i];
+        if (to_float(x[i]) > to_float(high[i])) high[i] = x[i];
+      }
+  }
+
   static void int8_row(const T* x, int64_t k, int64_t padded_k, const float* input_scale, float scale, int8_t* codes,
                        int32_t* sum) {
     const float reciprocal = scale > 0.0f ? 1.0f / scale : 0.0f;
@@ -94,7 +104,7 @@ struct Scalar {
   }
 
   static constexpr QuantizeKernel kernel(const char* name, DType dtype) {
-    return {name, Isa::Scalar, dtype, absmax, int8_rows, int8_scaled, int4_groups};
+    return {name, Isa::Scalar, dtype, absmax, channel_extremes, int8_rows, int8_scaled, int4_groups};
   }
 };
 

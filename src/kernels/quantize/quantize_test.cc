@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 
@@ -77,6 +78,34 @@ TEST(Quantize, Every_kernel_gives_the_bits_of_the_scalar_one) {
         for (const float shift : {0.0f, 0.2734375f})
           EXPECT_EQ(int4_groups(*kernel, in, scale, shift), int4_groups(oracle, in, scale, shift)) << kernel->name << " k " << k;
       }
+    }
+  }
+}
+
+TEST(Quantize, Channel_extremes_are_those_of_the_scalar_kernel) {
+  for (const QuantizeKernel* kernel : kQuantizeKernels) {
+    if (!tested_cpu().has(kernel->isa)) continue;
+    const QuantizeKernel& oracle = kernel->dtype == DType::F32 ? quantize_f32_scalar : quantize_bf16_scalar;
+    const size_t bytes = bytes_of(kernel->dtype);
+    for (const int64_t k : kWidths) {
+      const Input in(7, k, 21);
+      const auto extremes = [&](const QuantizeKernel& by) {
+        std::vector<std::byte> out(2 * static_cast<size_t>(k) * bytes);
+        std::memcpy(out.data(), in.data(by.dtype), out.size() / 2);
+        std::memcpy(out.data() + out.size() / 2, in.data(by.dtype), out.size() / 2);
+        by.channel_extremes(in.data(by.dtype), in.rows, k, out.data(), out.data() + out.size() / 2);
+        return out;
+      };
+      EXPECT_EQ(extremes(*kernel), extremes(oracle)) << kernel->name << " k " << k;
+      if (kernel->dtype != DType::F32) continue;
+      float low[320], high[320];
+      std::memcpy(low, extremes(*kernel).data(), static_cast<size_t>(k) * 4);
+      std::memcpy(high, extremes(*kernel).data() + static_cast<size_t>(k) * 4, static_cast<size_t>(k) * 4);
+      for (int64_t r = 0; r < 7; ++r)
+        for (int64_t i = 0; i < k; ++i) {
+          const float v = in.f32[static_cast<size_t>(r * k + i)];
+          EXPECT_FALSE(v < low[i] || v > high[i]) << kernel->name << " row " << r << " channel " << i;
+        }
     }
   }
 }
