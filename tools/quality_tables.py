@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The tables of methods and of sensitivity in docs/quantize.md: quality_tables.py [--program ./nibble] [--count 64] [--out DIR] [--write]
+"""The table of methods in docs/quantize.md and that of sensitive parts in docs/how-it-works.md: quality_tables.py [--program ./nibble] [--count 64] [--out DIR] [--write]
 
 Both come from one `nibble evaluate` of the built-in model (held-out prompts, DDIM 20 steps, guidance 5) against its own float32
 pictures; text encoder and decoder stay as they are where a method is judged. Equal bytes: the file of SVDQuant+GPTQ at rank 32 is the
-budget (--target-size) of the other methods, which spend it on int8 layers. --write replaces the tables in the page; a run that was stopped goes
+budget (--target-size) of the other methods, which spend it on int8 layers. --write replaces the tables in the pages; a run that was stopped goes
 on where it was.
 """
 
@@ -15,7 +15,7 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CACHE = pathlib.Path(os.environ.get("NIBBLE_CACHE", pathlib.Path.home() / ".cache" / "nibble"))
-PAGE = ROOT / "docs" / "quantize.md"
+PAGES = {"methods": ROOT / "docs" / "quantize.md", "parts": ROOT / "docs" / "how-it-works.md"}
 METHODS = ["rtn", "gptq", "smooth", "svdquant", "svdquant+gptq"]
 PRECISIONS = ["w8a8", "w4a16", "w4a8", "w4a4"]
 DRAWING = ["--dataset", "emoji", "--split", "held-out", "--order", "random", "--sampler", "ddim", "--steps", "20", "--guidance", "5"]
@@ -123,7 +123,7 @@ def main():
     for name, table in tables.items():
         print(table)
         if options.write:
-            replace(PAGE, name, table)
+            replace(PAGES[name], name, table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "metrics/aesthetic.h"
 #include "metrics/clip_iqa.h"
 #include "metrics/clip_score.h"
+#include "metrics/image_reward.h"
 #include "metrics/lpips.h"
 #include "metrics/published_weights.h"
 
@@ -79,12 +80,19 @@ std::vector<double> aesthetic(Context& context, const PictureSet& set) {
   });
 }
 
+std::vector<double> image_reward(Context& context, const PictureSet& set) {
+  ImageReward reward(context, require_weights("image-reward"), require_weights("bert-vocabulary"));
+  return in_batches(context, set, [&](std::span<const Image> pictures, std::span<const std::string> texts) {
+    return reward.rewards(pictures, texts);
+  });
+}
+
 template <const char*... kNames>
 void require() {
   (require_weights(kNames), ...);
 }
 
-constexpr char kL14[] = "clip-vit-l-14", kB32[] = "clip-vit-b-32", kB16[] = "clip-vit-b-16", kAesthetic[] = "aesthetic", kAlex[] = "alexnet",
+constexpr char kL14[] = "clip-vit-l-14", kB32[] = "clip-vit-b-32", kB16[] = "clip-vit-b-16", kAesthetic[] = "aesthetic", kReward[] = "image-reward", kBert[] = "bert-vocabulary", kAlex[] = "alexnet",
                kAlexHeads[] = "lpips-alex", kVgg[] = "vgg16", kVggHeads[] = "lpips-vgg", kSqueeze[] = "squeezenet1-1",
                kSqueezeHeads[] = "lpips-squeeze";
 
@@ -104,6 +112,8 @@ std::vector<EvaluationMetric> all_metrics() {
   network("clip-score-b32", "CLIP B/32", 3, true, false, "on ViT-B/32, as MLPerf", clip_b32, require<kB32>);
   network("clip-iqa", "CLIP-IQA", 4, true, false, "'Good photo.' against 'Bad photo.' on ViT-L/14", iqa, require<kL14>);
   network("aesthetic", "aesthetic", 3, true, false, "LAION's aesthetic predictor, about 1 to 10", aesthetic, require<kL14, kAesthetic>);
+  network("image-reward", "ImageReward", 3, true, false, "how much people would prefer the picture for its prompt", image_reward,
+          require<kReward, kBert>);
   return rows;
 }
 
