@@ -1,11 +1,11 @@
 #include "quant/factor.h"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "base/check.h"
+#include "base/eigen.h"
 
 namespace nibble::quant {
 namespace {
