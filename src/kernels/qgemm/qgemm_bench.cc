@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernels/bench.h"
+#include "kernels/norm/norm.h"
 #include "kernels/peaks/peaks.h"
 #include "kernels/qgemm/table.h"
 #include "kernels/qgemm_grouped/table.h"
@@ -18,7 +19,7 @@ struct BenchShape {
 };
 
 constexpr BenchShape kShapes[] = {{4096, 1280, 1280, 0}, {1024, 5120, 1280, 0}, {4096, 640, 640, 0}, {4096, 320, 1280, 0},
-                                  {4096, 320, 320, 64},  {1024, 640, 640, 32},  {256, 1280, 1280, 16}};
+                                  {4096, 320, 320, 64},  {1024, 640, 640, 32},  {256, 1280, 1280, 16}, {64, 1280, 1280, 8}};
 
 struct Operands {
   QuantShape shape;
@@ -101,6 +102,35 @@ std::vector<BenchRow> bench_quantize(Context& context) {
   return {{kernel.name, "int8 rows 1024 x 1280", bytes, by_row, peak}, {kernel.name, "int4 groups 1024 x 1280", bytes, by_group, peak}};
 }
 
+// Group norm's affine map, SiLU, smoothing and int8 codes of an image: as passes over memory, and a few rows at a time with the scale
+// from channel extremes (ops/normed_input.h). Work: bytes of the input and of the codes.
+std::vector<BenchRow> bench_normed_quantize(Context& context) {
+  const QuantizeKernel& quantize = select_quantize(context.cpu, DType::F32);
+  const NormKernel& norm = select_norm(context.cpu, DType::F32);
+  const int64_t rows = 4096, k = 320, step = 16;
+  std::vector<float> x(static_cast<size_t>(rows * k)), y(x.size()), factor(static_cast<size_t>(k), 1.1f), shift(static_cast<size_t>(k), 0.1f);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = 0.02f * static_cast<float>(i % 199) - 2;
+  std::vector<float> low(factor.size()), high(factor.size());
+  std::vector<int8_t> codes(x.size());
+  std::vector<int32_t> sums(static_cast<size_t>(rows));
+  const double bytes = static_cast<double>(x.size()) * 5, peak = measure_read_bandwidth(size_t{4} << 20);
+  const double apart = best_cpu_seconds([&] {
+    norm.affine(x.data(), k, y.data(), k, rows, k, factor.data(), shift.data(), true);
+    const float most = quantize.absmax(y.data(), rows, k, factor.data());
+    quantize.int8_scaled(y.data(), rows, k, k, factor.data(), most / 127, codes.data(), sums.data());
+  });
+  const double together = best_cpu_seconds([&] {
+    for (int64_t r = 0; r < rows; r += kGroupNormBlockRows)
+      quantize.channel_extremes(x.data() + r * k, kGroupNormBlockRows, k, low.data(), high.data());
+    for (int64_t r = 0; r < rows; r += step) {
+      norm.affine(x.data() + r * k, k, y.data(), k, step, k, factor.data(), shift.data(), true);
+      quantize.int8_scaled(y.data(), step, k, k, factor.data(), 0.02f, codes.data() + r * k, sums.data() + r);
+    }
+  });
+  return {{quantize.name, "norm, silu, int8 as passes 4096 x 320", bytes, apart, peak},
+          {quantize.name, "norm, silu, int8 by rows 4096 x 320", bytes, together, peak}};
+}
+
 }  // namespace
 
 std::vector<BenchRow> bench_qgemm(Context& context) {
@@ -112,6 +142,7 @@ std::vector<BenchRow> bench_qgemm(Context& context) {
     rows.push_back(bench_grouped(context, s, peak));
   }
   for (BenchRow& row : bench_quantize(context)) rows.push_back(std::move(row));
+  for (BenchRow& row : bench_normed_quantize(context)) rows.push_back(std::move(row));
   return rows;
 }
 

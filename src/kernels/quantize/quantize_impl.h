@@ -86,20 +86,40 @@ struct Quantize {
     return run(static_cast<const T*>(x), rows, k, input_scale);
   }
 
-  static void channel_extremes(const void* data, int64_t rows, int64_t k, void* lowest, void* highest) {
-    T *low = static_cast<T*>(lowest), *high = static_cast<T*>(highest);
-    for (int64_t i = 0; i < k; i += kWidth) {
-      const T* x = static_cast<const T*>(data) + i;
-      const int64_t n = part_of(k, i);
-      Vec least = n == kWidth ? load(low + i) : load_part(low + i, n), most = n == kWidth ? load(high + i) : load_part(high + i, n);
-      for (int64_t r = 0; r < rows; ++r, x += k) {
-        const Vec v = n == kWidth ? load(x) : load_part(x, n);
-        least = smaller(v, least);
-        most = larger(v, most);
-      }
-      if (n == kWidth) store(low + i, least), store(high + i, most);
-      else store_part(low + i, least, n), store_part(high + i, most, n);
+  // One vector of channels, or `n` of them.
+  static void extremes_of(const T* x, int64_t rows, int64_t k, int64_t n, T* low, T* high) {
+    Vec least = n == kWidth ? load(low) : load_part(low, n), most = n == kWidth ? load(high) : load_part(high, n);
+    for (int64_t r = 0; r < rows; ++r, x += k) {
+      const Vec v = n == kWidth ? load(x) : load_part(x, n);
+      least = smaller(v, least);
+      most = larger(v, most);
     }
+    if (n == kWidth) store(low, least), store(high, most);
+    else store_part(low, least, n), store_part(high, most, n);
+  }
+
+  static void channel_extremes(const void* data, int64_t rows, int64_t k, void* lowest, void* highest) {
+    constexpr int64_t kVectors = 4;
+    const T* x = static_cast<const T*>(data);
+    T *low = static_cast<T*>(lowest), *high = static_cast<T*>(highest);
+    int64_t i = 0;
+    for (; i + kVectors * kWidth <= k; i += kVectors * kWidth) {
+      Vec least[kVectors], most[kVectors];
+      NIBBLE_UNROLL
+      for (int64_t j = 0; j < kVectors; ++j) least[j] = load(low + i + j * kWidth), most[j] = load(high + i + j * kWidth);
+      const T* at = x + i;
+      for (int64_t r = 0; r < rows; ++r, at += k) {
+        NIBBLE_UNROLL
+        for (int64_t j = 0; j < kVectors; ++j) {
+          const Vec v = load(at + j * kWidth);
+          least[j] = smaller(v, least[j]);
+          most[j] = larger(v, most[j]);
+        }
+      }
+      NIBBLE_UNROLL
+      for (int64_t j = 0; j < kVectors; ++j) store(low + i + j * kWidth, least[j]), store(high + i + j * kWidth, most[j]);
+    }
+    for (; i < k; i += kWidth) extremes_of(x + i, rows, k, part_of(k, i), low + i, high + i);
   }
 
   static void int8_rows(const void* x, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, int8_t* codes,
