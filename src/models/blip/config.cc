@@ -12,7 +12,7 @@ constexpr int64_t kHeadWidth = 64;
 Shape shape_of(const WeightFile& file, const std::string& name, int rank) {
   const TensorInfo* info = file.info(name);
   if (info == nullptr)
-    fail(ErrorCode::InvalidArgument, "file {}: want ImageReward's BLIP, found no tensor {}", file.path().string(), name);
+    fail(ErrorCode::InvalidArgument, "file {}: want ImageReward's BLIP, found no tensor {}; take ImageReward.pt, see nibble weights list", file.path().string(), name);
   if (info->shape.rank() != rank)
     fail(ErrorCode::Corrupt, "file {}: tensor {}: want {} dimensions found {}", file.path().string(), name, rank,
          to_string(info->shape));

@@ -16,7 +16,7 @@ class Sizes {
 
   Shape shape(const std::string& name, int rank) const {
     const std::optional<TensorInfo> found = tensors_.info(name);
-    if (!found) fail(ErrorCode::InvalidArgument, "file {}: want a CLIP with both towers, found no tensor {}", where_, name);
+    if (!found) fail(ErrorCode::InvalidArgument, "file {}: want a CLIP with both towers, found no tensor {}; take the whole model, see nibble weights list", where_, name);
     if (found->shape.rank() != rank)
       fail(ErrorCode::Corrupt, "file {}: tensor {}: want {} dimensions found {}", where_, name, rank, to_string(found->shape));
     return found->shape;
@@ -24,7 +24,7 @@ class Sizes {
   int64_t layers(const std::string& prefix) const {
     int64_t n = 0;
     while (tensors_.has(format("{}.encoder.layers.{}.layer_norm1.weight", prefix, n))) ++n;
-    if (n == 0) fail(ErrorCode::InvalidArgument, "file {}: want a CLIP, found no layers of its {}", where_, prefix);
+    if (n == 0) fail(ErrorCode::InvalidArgument, "file {}: want a CLIP, found no layers of its {}; take the whole model, see nibble weights list", where_, prefix);
     return n;
   }
   int64_t heads(int64_t width) const {
