@@ -68,6 +68,7 @@ std::string footer() {
   for (const Protocol& p : kProtocols) text += format("  {:<11} {}\n", p.name, p.about);
   text += "\nMetrics (--metrics a,b); those of a network want its file, see 'nibble weights':\n";
   for (const EvaluationMetric& row : evaluation_metrics()) text += format("  {:<18} {}\n", row.name, row.about);
+  for (const SetMetric& row : set_metrics()) text += format("  {:<18} {}\n", row.name, row.about);
   return text;
 }
 
@@ -79,7 +80,8 @@ void run(Options o, const Common& common) {
   request.arms = parse_arms(o.arms);
   request.prompts = finished_dataset(o.data);
   if (request.prompts.data.empty() && request.prompts.dataset.empty()) request.prompts.dataset = "emoji";
-  request.metrics = parse_evaluation_metrics(o.metrics.empty() ? "psnr,ssim" : o.metrics);
+  const ChosenMetrics chosen = parse_evaluation_metrics(o.metrics.empty() ? "psnr,ssim" : o.metrics);
+  request.metrics = chosen.pictures, request.set_metrics = chosen.sets;
   request.reference = o.reference == "own" ? ReferenceKind::Own : ReferenceKind::Dataset;
   request.drawing.syntax = PromptSyntax::Plain;
   if (o.guidance >= 0) request.drawing.guidance = o.guidance;

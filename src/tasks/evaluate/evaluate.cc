@@ -40,7 +40,7 @@ Json describe_protocol(const EvaluateRequest& request, const std::vector<Dataset
   Json protocol = {{"name", request.protocol.empty() ? "own" : request.protocol},
                    {"prompts", prompts.size()},
                    {"data", source},
-                   {"reference", request.reference == ReferenceKind::Own ? "pictures of " + request.arms[0].label : "pictures of the data set"},
+                   {"reference", request.reference == ReferenceKind::Own ? format("pictures of {}", request.arms[0].label) : std::string("pictures of the data set")},
                    {"syntax", g.syntax == PromptSyntax::Plain ? "plain" : "a1111"},
                    {"seeds", "hash of the prompt's name"},
                    {"sampler", g.sampler.empty() ? "the model's own" : g.sampler},
@@ -102,9 +102,9 @@ void describe_model(ArmReport& report, const std::string& path) {
   if (!report.layers.empty()) report.mean_error = errors / static_cast<double>(report.layers.size());
 }
 
-// Values of every metric, one a prompt; paired ones only where there are references.
+// Values of every metric, one a prompt; paired ones only where there are references. `others`: the set that sets are compared with.
 void measure_arm(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
-                 const std::function<fs::path(const DatasetRow&)>& reference, ArmReport& report) {
+                 const std::function<fs::path(const DatasetRow&)>& reference, const std::vector<fs::path>& others, ArmReport& report) {
   PictureSet set;
   for (const DatasetRow& prompt : prompts) {
     set.pictures.push_back(picture_file(request, report.arm, prompt));
@@ -113,6 +113,11 @@ void measure_arm(Context& context, const EvaluateRequest& request, const std::ve
   }
   for (const EvaluationMetric* metric : request.metrics)
     if (!metric->paired || reference) report.values[metric->name] = measure_metric(context, *metric, set, report.arm.label);
+  for (const SetMetric* metric : request.set_metrics) {
+    context.report(format("{} {}", metric->name, report.arm.label), 0, 1);
+    if (!metric->reference || !others.empty()) report.set_values[metric->name] = metric->measure(context, set.pictures, others);
+    context.report(format("{} {}", metric->name, report.arm.label), 1, 1);
+  }
 }
 
 // MS-SSIM wants 176 pixels a side; it is left out, with a word, where pictures are smaller.
@@ -131,23 +136,30 @@ void leave_out_unfit_metrics(Context& context, EvaluateRequest& request, const s
 
 }  // namespace
 
-fs::path dataset_pictures(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
-  const fs::path folder = request.out / "reference";
+std::vector<fs::path> dataset_pictures(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
   const CaptionSet set = open_dataset(request.prompts);
   const PictureSource source(set.pictures);
   const Image first = read_rgb(picture_file(request, request.arms[0], prompts[0]));
+  std::vector<fs::path> originals;
   for (size_t i = 0; i < prompts.size(); ++i) {
     context.report("reference", static_cast<int64_t>(i), static_cast<int64_t>(prompts.size()));
-    fs::path file = folder / prompts[i].name;
-    if (fs::exists(file += ".png")) continue;
-    if (prompts[i].picture.empty() || !source.has(prompts[i].picture))
+    const std::string& name = prompts[i].picture;
+    if (name.empty() || !source.has(name))
       fail(ErrorCode::NotFound, "data set {}: no picture for {}; name its folder or zip with --pictures, or use --reference own", set.format,
            prompts[i].name);
+    originals.push_back(source.file(name));
+    if (originals.back().empty()) {
+      originals.back() = request.out / "originals" / name;
+      fs::create_directories(originals.back().parent_path());
+      if (!fs::exists(originals.back())) write_file(originals.back(), source.bytes(name));
+    }
+    fs::path file = request.out / "reference" / prompts[i].name;
+    if (fs::exists(file += ".png")) continue;
     fs::create_directories(file.parent_path());
-    write_file(file, encode_png(resize(source.read_rgb(prompts[i].picture), first.width, first.height, ResizeFilter::Lanczos)));
+    write_file(file, encode_png(resize(source.read_rgb(name), first.width, first.height, ResizeFilter::Lanczos)));
   }
   context.report("reference", 1, 1);
-  return folder;
+  return originals;
 }
 
 Interval metric_interval(const ArmReport& arm, const std::string& metric) {
@@ -179,7 +191,8 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
   for (const EvaluationArm& arm : request.arms) draw_arm(context, request, arm, report.prompts);
   if (!request.ranks.first()) return report;
   leave_out_unfit_metrics(context, request, report.prompts);
-  if (request.reference == ReferenceKind::Dataset) dataset_pictures(context, request, report.prompts);
+  std::vector<fs::path> originals;
+  if (request.reference == ReferenceKind::Dataset) originals = dataset_pictures(context, request, report.prompts);
   for (const EvaluationArm& arm : request.arms) {
     ArmReport one{.arm = arm, .pictures = static_cast<int64_t>(report.prompts.size())};
     const bool own = request.reference == ReferenceKind::Own, itself = own && &arm == &request.arms[0];
@@ -189,7 +202,10 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
       fs::path file = request.out / "reference" / prompt.name;
       return file += ".png";
     };
-    measure_arm(context, request, report.prompts, reference, one);
+    std::vector<fs::path> others = originals;
+    if (own && !itself)
+      for (const DatasetRow& prompt : report.prompts) others.push_back(reference(prompt));
+    measure_arm(context, request, report.prompts, reference, others, one);
     if (!arm.pictures) {
       describe_model(one, prepare_arm(context, request, arm));
       one.costs = read_costs(request, arm);

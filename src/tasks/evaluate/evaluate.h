@@ -27,6 +27,7 @@ struct EvaluateRequest {
   GenerateRequest drawing;       // sampler, steps, guidance, size; prompt, seed and precision are set for each picture
   ReferenceKind reference = ReferenceKind::Own;
   std::vector<const EvaluationMetric*> metrics;
+  std::vector<const SetMetric*> set_metrics;
   std::string protocol;          // name printed with the numbers; empty: none
   Ranks ranks;                   // processes that share the pictures; the first of them measures and writes the report
   std::filesystem::path out;
@@ -74,8 +75,9 @@ void draw_arm(Context& context, const EvaluateRequest& request, const Evaluation
 std::vector<PictureCost> read_costs(const EvaluateRequest& request, const EvaluationArm& arm);
 std::filesystem::path picture_folder(const EvaluateRequest& request, const EvaluationArm& arm);
 std::filesystem::path picture_file(const EvaluateRequest& request, const EvaluationArm& arm, const DatasetRow& prompt);
-// Pictures of the data set, at the size of the arms', below out/reference.
-std::filesystem::path dataset_pictures(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts);
+// Pictures of the data set: at the size of the arms' below out/reference, and as they are, below out/originals where they are packed.
+// Returns the latter, one a prompt.
+std::vector<std::filesystem::path> dataset_pictures(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts);
 
 // The mean's interval and the interval of the difference of two arms over the same prompts; pairs with an infinite value are left out.
 Interval metric_interval(const ArmReport& arm, const std::string& metric);

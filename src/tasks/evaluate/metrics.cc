@@ -141,21 +141,35 @@ const std::vector<EvaluationMetric>& evaluation_metrics() {
   return rows;
 }
 
-std::vector<const EvaluationMetric*> parse_evaluation_metrics(std::string_view list) {
-  std::vector<const EvaluationMetric*> metrics;
+namespace {
+
+void take_metric(ChosenMetrics& chosen, std::string_view name) {
+  if (const SetMetric* set = find_set_metric(name)) {
+    if (set->require != nullptr) set->require();
+    chosen.sets.push_back(set);
+    return;
+  }
+  std::string known;
+  for (const EvaluationMetric& row : evaluation_metrics()) {
+    if (name == row.name) {
+      if (row.require != nullptr) row.require();
+      chosen.pictures.push_back(&row);
+      return;
+    }
+    known += format("{}, ", row.name);
+  }
+  for (const SetMetric& row : set_metrics()) known += format("{}{}", row.name, &row == &set_metrics().back() ? "" : ", ");
+  fail(ErrorCode::InvalidArgument, "metric '{}': want one of {}", name, known);
+}
+
+}  // namespace
+
+ChosenMetrics parse_evaluation_metrics(std::string_view list) {
+  ChosenMetrics chosen;
   while (true) {
     const size_t comma = list.find(',');
-    const std::string_view name = list.substr(0, comma);
-    std::string known;
-    const EvaluationMetric* found = nullptr;
-    for (const EvaluationMetric& row : evaluation_metrics()) {
-      if (name == row.name) found = &row;
-      known += (known.empty() ? "" : ", ") + std::string(row.name);
-    }
-    if (found == nullptr) fail(ErrorCode::InvalidArgument, "metric '{}': want one of {}", name, known);
-    if (found->require != nullptr) found->require();
-    metrics.push_back(found);
-    if (comma == std::string_view::npos) return metrics;
+    take_metric(chosen, list.substr(0, comma));
+    if (comma == std::string_view::npos) return chosen;
     list.remove_prefix(comma + 1);
   }
 }

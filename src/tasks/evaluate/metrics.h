@@ -9,6 +9,7 @@
 
 #include "base/context.h"
 #include "metrics/pair_metric.h"
+#include "tasks/evaluate/set_metrics.h"
 
 namespace nibble {
 
@@ -36,8 +37,13 @@ struct EvaluationMetric {
 
 const std::vector<EvaluationMetric>& evaluation_metrics();
 
-// "psnr,ssim,clip-score". Throws Error{InvalidArgument} with the known names, and what the metrics' `require` throw.
-std::vector<const EvaluationMetric*> parse_evaluation_metrics(std::string_view comma_list);
+struct ChosenMetrics {
+  std::vector<const EvaluationMetric*> pictures;  // a value a picture
+  std::vector<const SetMetric*> sets;             // a value an arm
+};
+
+// "psnr,clip-score,fid". Throws Error{InvalidArgument} with the known names, and what the metrics' `require` throw.
+ChosenMetrics parse_evaluation_metrics(std::string_view comma_list);
 
 // The values of one metric; progress "NAME LABEL".
 std::vector<double> measure_metric(Context& context, const EvaluationMetric& metric, const PictureSet& set, const std::string& label);

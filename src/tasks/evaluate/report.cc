@@ -80,7 +80,7 @@ struct Table {
 Table make_table(const EvaluationReport& report, bool intervals) {
   Table t;
   t.header = {"arm", "N"};
-  for (const EvaluationMetric* metric : report.request.metrics) t.header.push_back(std::string(metric->title) + (metric->higher_is_better ? " ↑" : " ↓"));
+  for (const EvaluationMetric* metric : report.request.metrics) t.header.push_back(fmt::format("{} {}", metric->title, metric->higher_is_better ? "↑" : "↓"));
   std::set<std::string> set_metrics;
   for (const ArmReport& arm : report.arms)
     for (const auto& entry : arm.set_values) set_metrics.insert(entry.first);
