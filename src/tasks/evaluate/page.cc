@@ -65,7 +65,7 @@ std::string report_html(const EvaluationReport& report) {
   }
   std::string json = data.dump(-1, ' ', true, Json::error_handler_t::replace);
   // A caption may not end the script.
-  for (size_t at = 0; (at = json.find("</", at)) != std::string::npos; at += 3) json.insert(at + 1, "\\");
+  for (size_t at = 0; (at = json.find("</", at)) != std::string::npos; at += 3) json.replace(at, 2, "<\\/");
   std::string page = kPage;
   constexpr std::string_view kPlace = "@DATA@";
   page.replace(page.find(kPlace), kPlace.size(), json);

@@ -179,7 +179,7 @@ std::string table_csv(const EvaluationReport& report) {
   const Table table = make_table(report, false);
   std::string text;
   const auto line = [&text](const std::vector<std::string>& cells) {
-    for (size_t i = 0; i < cells.size(); ++i) text += (i == 0 ? "" : ",") + csv_cell(cells[i]);
+    for (size_t i = 0; i < cells.size(); ++i) text += fmt::format("{}{}", i == 0 ? "" : ",", csv_cell(cells[i]));
     text += "\n";
   };
   line(table.header);
