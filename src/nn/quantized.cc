@@ -38,7 +38,7 @@ std::optional<QuantizedLayer> QuantizedLayer::bind(const Scope& s, int64_t n, in
   layer.kernel_h_ = kernel_h, layer.kernel_w_ = kernel_w;
   const QuantShape& shape = layer.shape_;
   layer.codes_ = s.exact("codes", DType::U8, {static_cast<int64_t>(shape.code_bytes())});
-  layer.scales_ = s.exact("scales", DType::F32, {shape.scale_count()});
+  layer.scales_ = s.vector("scales", shape.scale_count());
   check_values(layer.scales_, s.path(), -1e30, 1e30);
   if (shape.kind == WeightKind::Int4) {
     layer.ratios_ = s.exact("ratios", DType::I16, {shape.ratio_count()});

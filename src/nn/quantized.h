@@ -1,5 +1,5 @@
 // The quantized state of a layer: what a file holds in place of `<path>.weight`.
-//   <path>.codes U8, .scales F32, .ratios I16 (int4)   the packed weight (tensor/quant_format.h)
+//   <path>.codes U8, .scales BF16 or F32, .ratios I16 (int4)   the packed weight (tensor/quant_format.h)
 //   <path>.input_scale F32 [k]                         the smoothing vector's reciprocal, where there is one
 //   <path>.down [rank, k, kh, kw], .up BF16 [panels, rank, 16]   the low-rank branch, against the raw input
 // and a record that says how to read them.

@@ -17,11 +17,11 @@ constexpr float kDamping = 0.01f;
 constexpr float kShrinks[] = {1.0f, 0.93f, 0.86f, 0.79f};
 constexpr int kSweeps = 4;
 
-Matrix centred_transpose(const Matrix& x, int64_t begin, int64_t count) {
+Matrix transposed_columns(const Matrix& x, int64_t begin, int64_t count, bool centred) {
   Matrix t(count, x.rows);
   for (int64_t r = 0; r < x.rows; ++r)
     for (int64_t c = 0; c < count; ++c) t.row(c)[r] = x.row(r)[begin + c];
-  for (int64_t c = 0; c < count; ++c) {
+  for (int64_t c = 0; centred && c < count; ++c) {
     double sum = 0;
     for (int64_t r = 0; r < x.rows; ++r) sum += t.row(c)[r];
     const float mean = static_cast<float>(sum / static_cast<double>(std::max<int64_t>(1, x.rows)));
@@ -47,9 +47,10 @@ Matrix permuted(const Matrix& h, const std::vector<int64_t>& order) {
 // Some columns [first, first + k) of the weight that share a matrix of second moments: one tap, or all of them.
 class Columns {
  public:
-  Columns(Context& context, const Matrix& weight, const Grid& grid, Executed form, int64_t first, int64_t k, const Matrix& inputs)
+  Columns(Context& context, const Matrix& weight, const Grid& grid, Executed form, int64_t first, int64_t k, const Matrix& inputs,
+          bool centred)
       : context_(context), weight_(weight), grid_(grid), form_(form), first_(first), k_(k), n_(weight.rows) {
-    const Matrix t = centred_transpose(inputs, first, k);
+    const Matrix t = transposed_columns(inputs, first, k, centred);
     h_ = product_nt(context, t, t);
     order_ = by_falling_diagonal(h_);
     u_ = upper_factor(context, permuted(h_, order_), kDamping);
@@ -192,12 +193,12 @@ constexpr int64_t kJointColumns = 1152;
 
 }  // namespace
 
-QuantWeight round_with_gptq(Context& context, const Matrix& weight, const QuantShape& s, Executed form, const Matrix& inputs) {
+QuantWeight round_with_gptq(Context& context, const Matrix& weight, const QuantShape& s, Executed form, const Matrix& inputs, bool centred) {
   const Grid grid = make_grid(context, weight, s);
   QuantWeight out{s, std::vector<int8_t>(weight.values.size()), grid.scales, grid.ratios};
   const bool joint = s.taps > 1 && weight.cols <= kJointColumns && s.k % s.group == 0 && s.padded_k() == s.k;
   const int64_t k = joint ? weight.cols : s.k;
-  for (int64_t first = 0; first < weight.cols; first += k) Columns(context, weight, grid, form, first, k, inputs).run(out);
+  for (int64_t first = 0; first < weight.cols; first += k) Columns(context, weight, grid, form, first, k, inputs, centred).run(out);
   return out;
 }
 

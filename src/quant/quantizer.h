@@ -41,6 +41,7 @@ struct LayerProblem {
   int64_t rank = 0;     // of the branch, where the method has one
   Matrix weight;        // [n, taps · k]
   const Inputs* inputs = nullptr;
+  bool has_bias = true;  // without one, mean errors are not moved into it (a shift still is)
 };
 
 struct LayerSolution {
@@ -66,7 +67,8 @@ Matrix simulate_activations(CpuMask cpu, const Inputs& inputs, const QuantShape&
 QuantWeight round_to_nearest(Context& context, const Matrix& weight, const QuantShape& shape);
 // The same scales; rounding errors are handed on along k by the factor of the inputs' second moments. Linear layers use all
 // inputs at once, convolutions one tap at a time. `inputs` as simulate_activations() leaves them.
-QuantWeight round_with_gptq(Context& context, const Matrix& weight, const QuantShape& shape, Executed form, const Matrix& inputs);
+// `centred`: the bias takes up mean errors.
+QuantWeight round_with_gptq(Context& context, const Matrix& weight, const QuantShape& shape, Executed form, const Matrix& inputs, bool centred);
 
 // Low-rank part of W' for a given rank, alternated with rounding to nearest of the rest while the output error falls, the best kept.
 // `rows` are the smoothed inputs as executed, a sample; `weights_of_columns` [taps · k] scales the columns in the decomposition.

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "quant/rounding.h"
+#include "tensor/dtype.h"
 
 namespace nibble::quant {
 
@@ -13,13 +14,22 @@ float largest(const float* w, int64_t count) {
   return most;
 }
 
+// The smallest bf16 not below: nothing is cut off at the largest code.
+float stored_scale(float scale) {
+  const float nearest = to_float(to_bf16(scale));
+  return nearest >= scale ? nearest : to_float(to_bf16(scale * (1 + 0x1p-8f)));
+}
+
 float int4_scales(const float* w, const QuantShape& s, int16_t* ratios) {
   std::vector<float> wanted(static_cast<size_t>(s.taps * s.groups()));
   for (int64_t tap = 0; tap < s.taps; ++tap)
     for (int64_t g = 0; g < s.groups(); ++g)
       wanted[static_cast<size_t>(tap * s.groups() + g)] =
           largest(w + tap * s.k + g * s.group, std::clamp<int64_t>(s.k - g * s.group, 0, s.group)) / kInt4Max;
-  return split_group_scales(wanted.data(), s.taps * s.groups(), ratios);
+  const float channel = stored_scale(split_group_scales(wanted.data(), s.taps * s.groups(), ratios));
+  for (size_t i = 0; i < wanted.size(); ++i)
+    ratios[i] = static_cast<int16_t>(channel > 0 ? std::min<long>(kRatioMax, std::lround(kRatioOne * wanted[i] / channel)) : 0);
+  return channel;
 }
 
 }  // namespace
@@ -30,7 +40,7 @@ Grid make_grid(Context& context, const Matrix& weight, const QuantShape& s) {
   context.threads.run(s.n, 8, [&](int64_t begin, int64_t end, int) {
     for (int64_t n = begin; n < end; ++n)
       g.scales[static_cast<size_t>(n)] = s.kind == WeightKind::Int8
-                                             ? largest(weight.row(n), weight.cols) / kInt8Max
+                                             ? stored_scale(largest(weight.row(n), weight.cols) / kInt8Max)
                                              : int4_scales(weight.row(n), s, g.ratios.data() + n * s.taps * s.groups());
   });
   return g;

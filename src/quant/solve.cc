@@ -148,23 +148,27 @@ Matrix take_branch(Context& context, const Method& method, const LayerProblem& p
   return rest;
 }
 
-// One output channel: want ≈ slope · got + mean. By least squares where the method corrects outputs, else only the shift's part
-// of `got` is taken back.
+// Whether mean errors go into the bias: where there is one, or must be for the input's shift.
+bool moves_means(const LayerProblem& p, const LayerSolution& s) { return p.has_bias || s.shift > 0; }
+
+// One output channel: want ≈ slope · got + mean. By least squares where the method corrects outputs, the new scale a bf16 again,
+// else only the shift's part of `got` is taken back.
 struct Fit {
   double slope = 1, mean = 0, error = 0;
 };
 
-Fit fit_channel(const Matrix& want, const Matrix& got, int64_t n, bool corrects, float shift_part) {
+Fit fit_channel(const Matrix& want, const Matrix& got, int64_t n, bool corrects, bool has_bias, float shift_part, float scale) {
   const double rows = static_cast<double>(want.rows);
   double w = 0, g = 0, ww = 0, gg = 0, wg = 0;
   for (int64_t r = 0; r < want.rows; ++r) w += want.row(r)[n], g += got.row(r)[n];
-  const double want_mean = corrects ? w / rows : 0, got_mean = corrects ? g / rows : shift_part;
+  const double want_mean = corrects && has_bias ? w / rows : 0, got_mean = corrects && has_bias ? g / rows : shift_part;
   for (int64_t r = 0; r < want.rows; ++r) {
     const double a = want.row(r)[n] - want_mean, b = got.row(r)[n] - got_mean;
     ww += a * a, gg += b * b, wg += a * b;
   }
   Fit f;
-  if (corrects && gg > 0) f.slope = std::clamp(wg / gg, 0.5, 2.0);
+  if (corrects && gg > 0 && scale > 0)
+    f.slope = static_cast<double>(to_float(to_bf16(scale * static_cast<float>(std::clamp(wg / gg, 0.5, 2.0))))) / scale;
   f.mean = want_mean - f.slope * got_mean;
   f.error = std::max(0.0, ww - 2 * f.slope * wg + f.slope * f.slope * gg);
   return f;
@@ -181,12 +185,13 @@ void finish(Context& context, const Method& method, const LayerProblem& p, const
   const Matrix executed = executed_matrix(out.weight, form_of(p));
   const Matrix got = product_nt(context, x, executed);
   const bool corrects = (method.smoothing || method.gptq) && want.rows >= kFitRows;
-  if (corrects || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
+  if ((corrects && p.has_bias) || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
   const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
   double error = 0;
   for (int64_t n = 0; n < p.shape.n; ++n) {
-    const Fit f = fit_channel(want, got, n, corrects, extra[static_cast<size_t>(n)]);
-    out.weight.scales[static_cast<size_t>(n)] *= static_cast<float>(f.slope);
+    float& scale = out.weight.scales[static_cast<size_t>(n)];
+    const Fit f = fit_channel(want, got, n, corrects, moves_means(p, out), extra[static_cast<size_t>(n)], scale);
+    scale *= static_cast<float>(f.slope);
     if (!out.bias_change.empty()) out.bias_change[static_cast<size_t>(n)] = static_cast<float>(f.mean);
     error += f.error;
   }
@@ -210,7 +215,7 @@ LayerSolution solve_layer(Context& context, const Method& method, const LayerPro
   const Matrix x = simulate_activations(context.cpu, *p.inputs, p.shape, p.activation, out.shift, out.input_scale);
   const Matrix rest = take_branch(context, method, p, smoothed, x, out, seed);
   const bool gptq = method.gptq && p.shape.kind == WeightKind::Int4;
-  out.weight = gptq ? round_with_gptq(context, rest, p.shape, form_of(p), x) : round_to_nearest(context, rest, p.shape);
+  out.weight = gptq ? round_with_gptq(context, rest, p.shape, form_of(p), x, moves_means(p, out)) : round_to_nearest(context, rest, p.shape);
   finish(context, method, p, x, out);
   return out;
 }

@@ -131,7 +131,7 @@ TEST_F(HostileFile, Tensors_of_another_size_type_or_content) {
     refused(std::string("no ") + leaf, [&](File& f) { f.tensors.erase(kLayer + "." + leaf); });
     for (const int64_t by : {-16, 16, 1 << 20}) refused(leaf, [&](File& f) { f.resize(leaf, by); });
     refused(std::string("type of ") + leaf,
-            [&](File& f) { f.put(leaf, Tensor::zeros(DType::F16, f.of_layer(leaf).shape())); });
+            [&](File& f) { f.put(leaf, Tensor::zeros(DType::I32, f.of_layer(leaf).shape())); });
     refused(std::string("shape of ") + leaf, [&](File& f) {
       f.put(leaf, f.of_layer(leaf).reshaped({1, f.of_layer(leaf).count()}));
     });
@@ -140,7 +140,7 @@ TEST_F(HostileFile, Tensors_of_another_size_type_or_content) {
     refused("ratio",
             [&](File& f) { f.of_layer("ratios").mutable_values<int16_t>().back() = static_cast<int16_t>(ratio); });
   for (const float scale : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -3e38f})
-    refused("scale", [&](File& f) { f.of_layer("scales").mutable_values<float>()[1] = scale; });
+    refused("scale", [&](File& f) { f.of_layer("scales").mutable_values<BFloat16>()[1] = to_bf16(scale); });
 }
 
 TEST_F(HostileFile, Records_that_the_tensors_contradict) {

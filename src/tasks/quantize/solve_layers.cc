@@ -73,7 +73,7 @@ Tensor up_tensor(const quant::Matrix& up, const QuantShape& s) {
 void write_solution(const fs::path& file, const PlannedLayer& layer, const quant::LayerSolution& s, const std::optional<Tensor>& bias) {
   const PackedWeight packed = pack(s.weight);
   std::vector<std::pair<std::string, Tensor>> tensors{
-      {"codes", u8(packed.codes)}, {"scales", Tensor::from(packed.scales, {static_cast<int64_t>(packed.scales.size())})}};
+      {"codes", u8(packed.codes)}, {"scales", Tensor::from(packed.scales, {static_cast<int64_t>(packed.scales.size())}).to(DType::BF16)}};
   if (layer.shape.kind == WeightKind::Int4) tensors.emplace_back("ratios", i16(packed.ratios));
   if (!s.input_scale.empty()) tensors.emplace_back("input_scale", Tensor::from(s.input_scale, {layer.shape.k}));
   if (!s.up.empty()) {
@@ -123,7 +123,7 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
       const PlannedLayer& layer = layers[j];
       const bool shifted = layer.after_silu && layer.activation == ActivationKind::Int4;
       problems.push_back({layer.name(), layer.shape, layer.activation, shifted ? kSiluShift : 0.0f, layer.rank,
-                          weight_matrix(*tensors.find(layer.path + ".weight"), layer.shape), &inputs});
+                          weight_matrix(*tensors.find(layer.path + ".weight"), layer.shape), &inputs, tensors.has(layer.path + ".bias")});
     }
     const auto solutions = quant::solve(context, method, problems, request.seed);
     for (size_t g = 0; g < group.size(); ++g) {
