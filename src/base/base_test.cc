@@ -34,6 +34,30 @@ TEST(Random, Randn_equals_torch_blocked_path) {
   EXPECT_NEAR(std::accumulate(x.begin(), x.end(), 0.0), 6.590076299675, 256 * kTolerance);
 }
 
+// eval.md 9.1: seeds 1 and 699053952 (a name's hash), and the one latent of MLPerf, 1x4x128x128 of seed 0.
+TEST(Random, Randn_of_other_seeds_and_of_a_whole_latent) {
+  struct Known {
+    uint64_t seed;
+    float first[4];
+    double sum;
+  };
+  for (const Known& known : {Known{1, {-1.52559590f, -0.75023180f, -0.65398091f, -1.60948479f}, 13.236989},
+                             Known{699053952, {0.41918138f, 1.09414458f, 0.74330771f, 0.50010949f}, -24.824720}}) {
+    Generator g(known.seed);
+    const std::vector<float> x = randn(g, 256);
+    for (size_t i = 0; i < std::size(known.first); ++i) EXPECT_NEAR(x[i], known.first[i], kTolerance) << known.seed;
+    EXPECT_NEAR(std::accumulate(x.begin(), x.end(), 0.0), known.sum, 256 * kTolerance) << known.seed;
+  }
+  Generator g(0);
+  const std::vector<float> latent = randn(g, 4 * 128 * 128);
+  const double count = static_cast<double>(latent.size());
+  double mean = 0, square = 0;
+  for (const float v : latent) mean += static_cast<double>(v) / count;
+  for (const float v : latent) square += std::pow(static_cast<double>(v) - mean, 2) / count;
+  EXPECT_NEAR(mean, -0.0037218016, kTolerance);
+  EXPECT_NEAR(std::sqrt(square), 0.9987400951, kTolerance);
+}
+
 TEST(Random, Randn_equals_torch_serial_path_and_keeps_the_cached_value) {
   Generator g(0);
   const std::vector<float> five = randn(g, 5);

@@ -75,9 +75,7 @@ DType dtype_of(std::string_view descr, const std::string& file) {
 
 }  // namespace
 
-WeightTable read_npy(FilePtr file) {
-  const std::string name = file->path().string();
-  const auto bytes = file->bytes();
+NpyLayout read_npy_layout(std::span<const std::byte> bytes, const std::string& name) {
   const auto byte = [&](size_t i) { return std::to_integer<size_t>(bytes[i]); };
   const size_t prefix = bytes.size() > 6 && byte(6) == 1 ? 10 : 12;
   if (bytes.size() < prefix)
@@ -100,16 +98,21 @@ WeightTable read_npy(FilePtr file) {
     fail(ErrorCode::Corrupt, "file {}: array {} {}: want {} bytes, found {}; download it again", name, to_string(dtype),
          to_string(info.shape), info.bytes(), found);
 
-  StoredTensor tensor{info, bytes.data() + prefix + length, {}, file};
+  NpyLayout layout{info, prefix + length, {}};
   if (order == "True" && info.shape.rank() > 1) {
     int64_t stride = 1;
     for (const int64_t dim : info.shape.dims()) {
-      tensor.strides.push_back(stride);
+      layout.strides.push_back(stride);
       stride *= dim;
     }
   }
+  return layout;
+}
+
+WeightTable read_npy(FilePtr file) {
+  const NpyLayout layout = read_npy_layout(file->bytes(), file->path().string());
   WeightTable table{.path = file->path(), .format = "npy"};
-  table.tensors.push_back(std::move(tensor));
+  table.tensors.push_back({layout.info, file->bytes().data() + layout.offset, layout.strides, file});
   return table;
 }
 

@@ -38,6 +38,14 @@ WeightTable read_torch_zip(FilePtr file);
 WeightTable read_torch_legacy(FilePtr file);
 WeightTable read_npy(FilePtr file);
 
+// Where the array of .npy bytes lies. `name` stands for the file in messages.
+struct NpyLayout {
+  TensorInfo info;
+  size_t offset = 0;
+  std::vector<int64_t> strides;  // as StoredTensor's
+};
+NpyLayout read_npy_layout(std::span<const std::byte> bytes, const std::string& name);
+
 // Checks rank, signs and overflow. `where` begins the message: "file x.safetensors: tensor y".
 Shape checked_shape(std::span<const int64_t> dims, DType dtype, const std::string& where);
 

@@ -64,6 +64,7 @@ Directory find_directory(std::span<const std::byte> bytes, const std::string& wh
 struct Entry {
   std::string_view name;
   uint64_t stored = 0, size = 0, offset = 0;
+  uint16_t method = 0;
 };
 
 // Sizes and offset of 0xffffffff are read from the zip64 extra field (id 1), in this order.
@@ -84,9 +85,10 @@ void apply_zip64(ByteReader extra, Entry& entry) {
 std::optional<Entry> read_entry(ByteReader& reader, const std::string& what, std::string_view left_out) {
   if (reader.u32() != kCentral) fail(ErrorCode::Corrupt, "{}: damaged zip directory; download it again", what);
   reader.take(4);
-  const uint16_t flags = reader.u16(), method = reader.u16();
-  reader.take(8);
+  const uint16_t flags = reader.u16();
   Entry entry;
+  entry.method = reader.u16();
+  reader.take(8);
   entry.stored = reader.u32();
   entry.size = reader.u32();
   const uint16_t name_length = reader.u16(), extra_length = reader.u16(), comment_length = reader.u16();
@@ -97,12 +99,15 @@ std::optional<Entry> read_entry(ByteReader& reader, const std::string& what, std
   reader.take(comment_length);
   if (!left_out.empty() && entry.name.find(left_out) != std::string_view::npos) return std::nullopt;
   if ((flags & 1) != 0) fail(ErrorCode::Unsupported, "{}: zip entry {} is encrypted", what, entry.name);
-  if (method != 0)
+  return entry;
+}
+
+void check_stored(const Entry& entry, const std::string& what) {
+  if (entry.method != 0)
     fail(ErrorCode::Unsupported, "{}: zip entry {} is compressed (method {}); save it again with torch.save", what,
-         entry.name, method);
+         entry.name, entry.method);
   if (entry.stored != entry.size)
     fail(ErrorCode::Corrupt, "{}: zip entry {}: stored {} bytes, want {}", what, entry.name, entry.stored, entry.size);
-  return entry;
 }
 
 std::span<const std::byte> data_of(const Entry& entry, std::span<const std::byte> bytes, const std::string& what) {
@@ -115,7 +120,21 @@ std::span<const std::byte> data_of(const Entry& entry, std::span<const std::byte
   if (reader.take_text(name_length) != entry.name)
     fail(ErrorCode::Corrupt, "{}: zip entry {}: the entry itself has another name", what, entry.name);
   reader.take(extra_length);
-  return reader.take(std::min<uint64_t>(entry.size, SIZE_MAX));
+  return reader.take(std::min<uint64_t>(entry.stored, SIZE_MAX));
+}
+
+// body(entry, its bytes in the file) for every entry that is not left out.
+template <typename Body>
+void for_entries(std::span<const std::byte> bytes, const std::string& what, std::string_view left_out,
+                 const Body& body) {
+  const Directory directory = find_directory(bytes, what);
+  ByteReader reader(bytes.subspan(directory.offset, directory.bytes), what);
+  for (uint64_t i = 0; i < directory.entries; ++i) {
+    const std::optional<Entry> entry = read_entry(reader, what, left_out);
+    if (!entry) continue;
+    if (!body(*entry, bytes.first(directory.offset)))
+      fail(ErrorCode::Corrupt, "{}: zip entry {} appears twice", what, entry->name);
+  }
 }
 
 }  // namespace
@@ -123,16 +142,25 @@ std::span<const std::byte> data_of(const Entry& entry, std::span<const std::byte
 std::unordered_map<std::string, std::span<const std::byte>> read_stored_zip(std::span<const std::byte> bytes,
                                                                             const std::string& what,
                                                                             std::string_view left_out) {
-  const Directory directory = find_directory(bytes, what);
-  ByteReader reader(bytes.subspan(directory.offset, directory.bytes), what);
   std::unordered_map<std::string, std::span<const std::byte>> entries;
-  for (uint64_t i = 0; i < directory.entries; ++i) {
-    const std::optional<Entry> entry = read_entry(reader, what, left_out);
-    if (!entry) continue;
-    if (!entries.emplace(entry->name, data_of(*entry, bytes.first(directory.offset), what)).second)
-      fail(ErrorCode::Corrupt, "{}: zip entry {} appears twice", what, entry->name);
-  }
+  for_entries(bytes, what, left_out, [&](const Entry& entry, std::span<const std::byte> from) {
+    check_stored(entry, what);
+    return entries.emplace(entry.name, data_of(entry, from, what)).second;
+  });
   return entries;
+}
+
+std::unordered_map<std::string, ZipMember> read_zip(std::span<const std::byte> bytes, const std::string& what) {
+  std::unordered_map<std::string, ZipMember> members;
+  for_entries(bytes, what, {}, [&](const Entry& entry, std::span<const std::byte> from) {
+    const ZipMethod method{entry.method};
+    if (method == ZipMethod::Stored) check_stored(entry, what);
+    if (method != ZipMethod::Stored && method != ZipMethod::Deflated)
+      fail(ErrorCode::Unsupported, "{}: zip entry {}: compression method {}, want stored or deflate", what, entry.name,
+           entry.method);
+    return members.emplace(entry.name, ZipMember{method, data_of(entry, from, what), entry.size}).second;
+  });
+  return members;
 }
 
 }  // namespace nibble

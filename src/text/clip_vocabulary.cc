@@ -1,9 +1,7 @@
-#include <zlib.h>
-
-#include <array>
 #include <cstddef>
 
 #include "base/check.h"
+#include "base/inflate.h"
 #include "text/clip_files.h"
 
 // The compressed file, placed into the read-only data by the assembler.
@@ -12,7 +10,8 @@ asm(".section .rodata\n"
     ".globl nibble_clip_vocabulary_begin\n"
     ".hidden nibble_clip_vocabulary_begin\n"
     "nibble_clip_vocabulary_begin:\n"
-    ".incbin \"" NIBBLE_CLIP_VOCABULARY "\"\n"
+    ".incbin \"" NIBBLE_CLIP_VOCABULARY
+    "\"\n"
     ".globl nibble_clip_vocabulary_end\n"
     ".hidden nibble_clip_vocabulary_end\n"
     "nibble_clip_vocabulary_end:\n"
@@ -24,26 +23,7 @@ extern "C" const unsigned char nibble_clip_vocabulary_end[];
 namespace nibble {
 namespace {
 
-constexpr size_t kMergeCount = 49152 - 256 - 2;
-
-std::string inflate_gzip(const unsigned char* begin, const unsigned char* end) {
-  z_stream stream{};
-  NIBBLE_CHECK(inflateInit2(&stream, MAX_WBITS + 16) == Z_OK);
-  stream.next_in = const_cast<unsigned char*>(begin);
-  stream.avail_in = static_cast<unsigned>(end - begin);
-  std::string out;
-  std::array<unsigned char, 1 << 16> buffer;
-  int status = Z_OK;
-  while (status == Z_OK) {
-    stream.next_out = buffer.data();
-    stream.avail_out = static_cast<unsigned>(buffer.size());
-    status = inflate(&stream, Z_NO_FLUSH);
-    out.append(reinterpret_cast<const char*>(buffer.data()), buffer.size() - stream.avail_out);
-  }
-  inflateEnd(&stream);
-  NIBBLE_CHECK(status == Z_STREAM_END, "packaged CLIP vocabulary: zlib status {}", status);
-  return out;
-}
+constexpr size_t kMergeCount = 49152 - 256 - 2, kLargestText = 16 << 20;
 
 Bpe::Merges first_merges(std::string_view lines) {
   Bpe::Merges merges;
@@ -63,7 +43,9 @@ Bpe::Merges first_merges(std::string_view lines) {
 
 ClipDefinition packaged_clip_definition(std::string_view pad) {
   ClipDefinition definition;
-  definition.merges = first_merges(inflate_gzip(nibble_clip_vocabulary_begin, nibble_clip_vocabulary_end));
+  const std::span packed(nibble_clip_vocabulary_begin, nibble_clip_vocabulary_end);
+  definition.merges =
+      first_merges(inflate_bytes(std::as_bytes(packed), Deflated::Gzip, kLargestText, "packaged CLIP vocabulary"));
   int32_t next = 0;
   const auto add = [&](std::string token) { definition.vocabulary.emplace(std::move(token), next++); };
   for (const std::string_view suffix : {std::string_view(), kWordEnd}) {

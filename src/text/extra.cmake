@@ -1,5 +1,5 @@
 target_include_directories(${target} PRIVATE ${UTF8PROC_INCLUDE})
-target_link_libraries(${target} PRIVATE ${UTF8PROC_LIBRARY} ZLIB::ZLIB)
+target_link_libraries(${target} PRIVATE ${UTF8PROC_LIBRARY})
 
 # The packaged vocabulary is placed into this object by the assembler.
 set(clip_vocabulary ${CMAKE_SOURCE_DIR}/data/clip/bpe_simple_vocab_16e6.txt.gz)
