@@ -13,8 +13,8 @@ AffineHead read_aesthetic_head(const std::filesystem::path& file) {
 
 std::vector<double> aesthetic_scores(ClipNetwork& network, const AffineHead& head, std::span<const Image> pictures) {
   if (network.width() != static_cast<int64_t>(head.weights.size()))
-    fail(ErrorCode::InvalidArgument, "aesthetic score: want a CLIP with vectors of {} (ViT-L/14) found {}", head.weights.size(),
-         network.width());
+    fail(ErrorCode::InvalidArgument, "aesthetic score: want a CLIP with vectors of {} (ViT-L/14) found {}",
+         head.weights.size(), network.width());
   return aesthetic_scores(head, network.picture_vectors(pictures, kOpenAiClip));
 }
 

@@ -1,5 +1,5 @@
-// The LAION aesthetic predictor (Schuhmann 2022): how much people would like a picture, about 1…10, read off the vector that
-// CLIP ViT-L/14 gives it.
+// The LAION aesthetic predictor (Schuhmann 2022): how much people would like a picture, about 1…10, read off the vector
+// that CLIP ViT-L/14 gives it.
 #pragma once
 
 #include "metrics/affine_head.h"

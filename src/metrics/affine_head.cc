@@ -10,8 +10,8 @@ constexpr int kLayers[] = {0, 2, 4, 6, 7};
 Tensor wanted(const WeightFile& file, const std::string& name, const Shape& shape) {
   const Tensor found = file.get(name);
   if (found.shape() != shape)
-    fail(ErrorCode::InvalidArgument, "file {}: tensor {}: want {} found {}; it is another head", file.path().string(), name,
-         to_string(shape), to_string(found.shape()));
+    fail(ErrorCode::InvalidArgument, "file {}: tensor {}: want {} found {}; it is another head", file.path().string(),
+         name, to_string(shape), to_string(found.shape()));
   return found.to(DType::F32);
 }
 
@@ -52,7 +52,8 @@ AffineHead read_affine_head(const WeightFile& file, const std::string& prefix, i
     map = std::move(next), offset = std::move(next_offset), in = out;
   }
   if (in != 1)
-    fail(ErrorCode::InvalidArgument, "file {}: tensor {}{}.weight: want one output found {}", file.path().string(), prefix, kLayers[4], in);
+    fail(ErrorCode::InvalidArgument, "file {}: tensor {}{}.weight: want one output found {}", file.path().string(),
+         prefix, kLayers[4], in);
   return {map[0], offset[0]};
 }
 

@@ -1,4 +1,5 @@
-// A multi-layer head without activations, as the LAION aesthetic predictor and ImageReward have: at inference one affine map.
+// A multi-layer head without activations, as the LAION aesthetic predictor and ImageReward have: at inference one
+// affine map.
 #pragma once
 
 #include <span>
@@ -17,7 +18,8 @@ struct AffineHead {
 };
 
 // Folds the linear layers <prefix>0, 2, 4, 6 and 7 (.weight, .bias; dropout lies between) for vectors of `width`.
-// Throws Error{NotFound} for a missing tensor, Error{InvalidArgument} naming file, tensor, want and find for other shapes.
+// Throws Error{NotFound} for a missing tensor, Error{InvalidArgument} naming file, tensor, want and find for other
+// shapes.
 AffineHead read_affine_head(const WeightFile& file, const std::string& prefix, int64_t width);
 
 }  // namespace nibble

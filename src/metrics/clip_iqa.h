@@ -1,6 +1,6 @@
-// CLIP-IQA (Wang et al. 2023) with a whole CLIP, as torchmetrics computes it: how much nearer a picture is to a praising prompt
-// than to its opposite. SVDQuant's evaluation takes ViT-L/14 and the pair "quality", mean over pictures. torchmetrics' own
-// default network (an RN50 without positions) gives other numbers and is not built.
+// CLIP-IQA (Wang et al. 2023) with a whole CLIP, as torchmetrics computes it: how much nearer a picture is to a
+// praising prompt than to its opposite. SVDQuant's evaluation takes ViT-L/14 and the pair "quality", mean over
+// pictures. torchmetrics' own default network (an RN50 without positions) gives other numbers and is not built.
 #pragma once
 
 #include "metrics/clip_network.h"

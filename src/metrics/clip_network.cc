@@ -17,8 +17,9 @@ constexpr int64_t kLargestId = 2;
 
 void check_vocabulary(const models::ClipConfig& text, const ClipTokenizer& tokenizer, const std::string& file) {
   if (text.vocabulary != tokenizer.vocabulary_size() || text.positions != kTokens)
-    fail(ErrorCode::InvalidArgument, "file {}: want a CLIP of {} tokens and {} positions found {} and {}; take one that OpenAI published",
-         file, tokenizer.vocabulary_size(), kTokens, text.vocabulary, text.positions);
+    fail(ErrorCode::InvalidArgument,
+         "file {}: want a CLIP of {} tokens and {} positions found {} and {}; take one that OpenAI published", file,
+         tokenizer.vocabulary_size(), kTokens, text.vocabulary, text.positions);
 }
 
 }  // namespace
@@ -63,14 +64,16 @@ Tensor ClipNetwork::picture_vectors(std::span<const Image> pictures, const ClipC
     const std::span<float> to = pixels.mutable_values<float>();
     context_.threads.run(batch, 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
-        const FloatImage picture = normalized(clip_picture(pictures[static_cast<size_t>(done + i)], convention.crop, side), kClipNorm);
+        const FloatImage picture =
+            normalized(clip_picture(pictures[static_cast<size_t>(done + i)], convention.crop, side), kClipNorm);
         std::ranges::copy(picture.pixels, to.begin() + i * side * side * 3);
       }
     });
     Plan& plan = *picture_plan(batch).plan;
     plan.bind("pixels", pixels);
     plan.run();
-    std::memcpy(vectors.mutable_values<float>().data() + done * width(), plan.output(0).data, plan.output(0).type.bytes());
+    std::memcpy(vectors.mutable_values<float>().data() + done * width(), plan.output(0).data,
+                plan.output(0).type.bytes());
   }
   context_.report("clip pictures", total, total);
   return vectors;
@@ -93,7 +96,8 @@ Tensor ClipNetwork::text_vectors(std::span<const std::string> texts, const ClipC
     plan.bind("ids", ids);
     plan.bind("end", end);
     plan.run();
-    std::memcpy(vectors.mutable_values<float>().data() + done * width(), plan.output(0).data, plan.output(0).type.bytes());
+    std::memcpy(vectors.mutable_values<float>().data() + done * width(), plan.output(0).data,
+                plan.output(0).type.bytes());
   }
   context_.report("clip texts", total, total);
   return vectors;

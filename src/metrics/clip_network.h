@@ -24,7 +24,7 @@ enum class LongTexts { Compat, Correct };
 struct ClipConvention {
   CropRule crop = CropRule::HuggingFace;
   LongTexts long_texts = LongTexts::Compat;
-  bool unescape = false;  // HTML's character references, as openai/CLIP and open_clip do (their mojibake repair is left out)
+  bool unescape = false;  // HTML's character references, as openai/CLIP and open_clip do; mojibake is not repaired
 };
 inline constexpr ClipConvention kTorchMetricsClip{};
 inline constexpr ClipConvention kCorrectClip{.long_texts = LongTexts::Correct};
@@ -32,14 +32,15 @@ inline constexpr ClipConvention kOpenAiClip{CropRule::Torchvision, LongTexts::Co
 
 class ClipNetwork {
  public:
-  // The context must outlive the network. Throws what open_weights and read_clip_towers throw, and Error{InvalidArgument} where
-  // the vocabulary is not OpenAI's.
+  // The context must outlive the network. Throws what open_weights and read_clip_towers throw, and
+  // Error{InvalidArgument} where the vocabulary is not OpenAI's.
   ClipNetwork(Context& context, const std::filesystem::path& file);
 
   int64_t width() const { return towers_.vision.projection; }
 
-  // F32 [n, width], as the projections give them, not of length 1. Pictures of any size, 1, 3 or 4 channels. The result of a
-  // picture or text does not depend on its neighbours. Reports progress as "clip pictures" and "clip texts"; cancellable.
+  // F32 [n, width], as the projections give them, not of length 1. Pictures of any size, 1, 3 or 4 channels. The result
+  // of a picture or text does not depend on its neighbours. Reports progress as "clip pictures" and "clip texts";
+  // cancellable.
   Tensor picture_vectors(std::span<const Image> pictures, const ClipConvention& convention = {});
   Tensor text_vectors(std::span<const std::string> texts, const ClipConvention& convention = {});
 

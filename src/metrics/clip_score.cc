@@ -8,8 +8,8 @@
 
 namespace nibble {
 
-std::vector<double> clip_scores(ClipNetwork& network, std::span<const Image> pictures, std::span<const std::string> prompts,
-                                const ClipConvention& convention) {
+std::vector<double> clip_scores(ClipNetwork& network, std::span<const Image> pictures,
+                                std::span<const std::string> prompts, const ClipConvention& convention) {
   if (pictures.size() != prompts.size())
     fail(ErrorCode::InvalidArgument, "CLIP score: want a prompt for each picture, found {} pictures and {} prompts",
          pictures.size(), prompts.size());

@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 using Tensors = std::vector<std::pair<std::string, Tensor>>;
 
 struct TemporaryFile {
-  explicit TemporaryFile(const std::string& name) : path(fs::temp_directory_path() / (format("nibble-{}-", getpid()) + name)) {}
+  explicit TemporaryFile(const std::string& name)
+      : path(fs::temp_directory_path() / (format("nibble-{}-", getpid()) + name)) {}
   ~TemporaryFile() { fs::remove(path); }
   fs::path path;
 };
@@ -27,9 +28,15 @@ struct TemporaryFile {
 Tensors transformers_clip(int64_t width, int64_t projection) {
   ParameterList list;
   const Scope scope(formula_weights(), &list);
-  models::ClipConfig text{.width = width, .mlp_width = 2 * width, .layers = 2, .heads = width / 64, .projection = projection};
-  models::ClipVisionConfig vision{.image = 32, .patch = 8, .width = width, .mlp_width = 2 * width, .layers = 2,
-                                  .heads = width / 64, .projection = projection};
+  models::ClipConfig text{
+      .width = width, .mlp_width = 2 * width, .layers = 2, .heads = width / 64, .projection = projection};
+  models::ClipVisionConfig vision{.image = 32,
+                                  .patch = 8,
+                                  .width = width,
+                                  .mlp_width = 2 * width,
+                                  .layers = 2,
+                                  .heads = width / 64,
+                                  .projection = projection};
   const models::ClipTextModel text_model(scope, text);
   const models::ClipVisionModel vision_model(scope, vision);
   Tensors tensors;
@@ -46,10 +53,14 @@ class OpenAiFill {
     for (const char c : name) seed = (seed ^ static_cast<uint8_t>(c)) * 0x100000001B3u;
     const auto rank = shape.rank();
     double factor = 0.05, offset = 0;  // a bias
-    if (name.find("embedding") != std::string::npos) factor = 0.5;
-    else if (name == "visual.proj" || name == "text_projection") factor = std::sqrt(3.0 / static_cast<double>(shape[0]));
-    else if (name.find("ln_") != std::string::npos && name.ends_with("weight")) factor = 0.25, offset = 1;
-    else if (!name.ends_with("bias")) factor = std::sqrt(3.0 / static_cast<double>(shape.count(1, rank)));
+    if (name.find("embedding") != std::string::npos)
+      factor = 0.5;
+    else if (name == "visual.proj" || name == "text_projection")
+      factor = std::sqrt(3.0 / static_cast<double>(shape[0]));
+    else if (name.find("ln_") != std::string::npos && name.ends_with("weight"))
+      factor = 0.25, offset = 1;
+    else if (!name.ends_with("bias"))
+      factor = std::sqrt(3.0 / static_cast<double>(shape.count(1, rank)));
     for (float& value : tensor.mutable_values<float>()) {
       uint64_t z = seed + ++i * 0x9E3779B97F4A7C15u;
       z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -100,14 +111,16 @@ Tensors openai_clip() {
 
 double norm_of(const Tensor& vectors, int64_t row) {
   double sum = 0;
-  for (int64_t k = 0; k < vectors.dim(1); ++k) sum += std::pow(static_cast<double>(element(vectors, row * vectors.dim(1) + k)), 2);
+  for (int64_t k = 0; k < vectors.dim(1); ++k)
+    sum += std::pow(static_cast<double>(element(vectors, row * vectors.dim(1) + k)), 2);
   return std::sqrt(sum);
 }
 
 void expect_vector(const Tensor& vectors, int64_t row, std::initializer_list<double> first, double norm) {
   const double found = norm_of(vectors, row);
   int64_t k = row * vectors.dim(1);
-  for (const double want : first) EXPECT_NEAR(static_cast<double>(element(vectors, k++)), want, 1e-5 * found) << "row " << row;
+  for (const double want : first)
+    EXPECT_NEAR(static_cast<double>(element(vectors, k++)), want, 1e-5 * found) << "row " << row;
   if (norm > 0) {
     EXPECT_NEAR(found, norm, 1e-5 * norm) << "row " << row;
   }
@@ -137,7 +150,8 @@ TEST_F(OpenAiClip, Vectors_and_scores_equal_the_numeric_cases) {
   expect_vector(said, 0, {-.06248972893, -1.07750254220, .68536956351, -.67349257173}, 4.62353802229);
   expect_vector(said, 1, {.16869701203, -1.25411368339, .70122039793, -.79604114360}, 5.16979191819);
   expect_vector(said, 2, {-.65916649120, -1.03392429548, .73993170334, .11626973684}, 4.52018665029);
-  const double want[2][3] = {{-2.07893863123, -19.14341132635, 1.70098718845}, {-1.43535121395, .04575856351, 18.28967298297}};
+  const double want[2][3] = {{-2.07893863123, -19.14341132635, 1.70098718845},
+                             {-1.43535121395, .04575856351, 18.28967298297}};
   for (int64_t i = 0; i < 2; ++i)
     for (int64_t j = 0; j < 3; ++j) EXPECT_NEAR(clip_similarity(seen, i, said, j), want[i][j], 1e-4);
   const std::vector<double> iqa = clip_iqa(*network, pictures, find_clip_iqa_pair("quality"));
@@ -166,7 +180,8 @@ TEST_F(OpenAiClip, Long_texts_lose_their_end_in_compat_and_keep_it_in_correct) {
   for (int i = 0; i < 76; ++i) words += "a ";  // 320 each
   const std::string texts[] = {words, words + "photo of a cat", "beautiful British garden"};
   const Tensor compat = network->text_vectors(texts), correct = network->text_vectors(texts, kCorrectClip);
-  for (const int64_t row : {0, 1}) expect_vector(compat, row, {-.48495210007, -1.97665376712, .01591333556, 1.12655161575}, 0);
+  for (const int64_t row : {0, 1})
+    expect_vector(compat, row, {-.48495210007, -1.97665376712, .01591333556, 1.12655161575}, 0);
   EXPECT_LT(std::abs(clip_similarity(compat, 0, correct, 0)), 99);
   EXPECT_NEAR(clip_similarity(compat, 2, correct, 2), 100, 1e-9);
 
@@ -183,7 +198,8 @@ TEST_F(OpenAiClip, Long_texts_lose_their_end_in_compat_and_keep_it_in_correct) {
   EXPECT_EQ(clip_ids(tokenizer, dogs, kTorchMetricsClip).ids[76], 343);
   EXPECT_EQ(clip_ids(tokenizer, dogs, kTorchMetricsClip).end, 0);
   const std::string again[] = {dogs};
-  expect_vector(network->text_vectors(again, kCorrectClip), 0, {.67655500825, -.26851277972, .45805963044, .34017750958}, 0);
+  expect_vector(network->text_vectors(again, kCorrectClip), 0,
+                {.67655500825, -.26851277972, .45805963044, .34017750958}, 0);
   expect_vector(network->text_vectors(again), 0, {-.48495210007, -1.97665376712, .01591333556, 1.12655161575}, 0);
 }
 
@@ -221,7 +237,9 @@ TEST(Clip, Scores_equal_torchmetrics) {
 
   const Tensor seen = network.picture_vectors(pictures), want = golden["picture_vectors"];
   for (int64_t i = 0; i < seen.count(); ++i)
-    EXPECT_NEAR(static_cast<double>(element(seen, i)), static_cast<double>(element(want, i)), 1e-5 * norm_of(want, i / 24)) << i;
+    EXPECT_NEAR(static_cast<double>(element(seen, i)), static_cast<double>(element(want, i)),
+                1e-5 * norm_of(want, i / 24))
+        << i;
   const std::vector<double> scores = clip_scores(network, pictures, prompts);
   for (size_t i = 0; i < scores.size(); ++i)
     EXPECT_NEAR(scores[i], static_cast<double>(element(golden["scores"], static_cast<int64_t>(i))), 1e-3) << prompts[i];
@@ -231,7 +249,8 @@ TEST(Clip, Scores_equal_torchmetrics) {
   for (const char* name : {"quality", "sharpness", "relaxing"}) {
     const std::vector<double> iqa = clip_iqa(network, pictures, find_clip_iqa_pair(name));
     for (size_t i = 0; i < iqa.size(); ++i)
-      EXPECT_NEAR(iqa[i], static_cast<double>(element(golden["iqa"], static_cast<int64_t>(3 * i) + pair)), 1e-4) << name << i;
+      EXPECT_NEAR(iqa[i], static_cast<double>(element(golden["iqa"], static_cast<int64_t>(3 * i) + pair)), 1e-4)
+          << name << i;
     ++pair;
   }
 }

@@ -28,22 +28,8 @@ bool is_picture_name(const fs::path& file) {
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
 }
 
-std::map<std::string, fs::path> pictures_of(const fs::path& folder) {
-  std::map<std::string, fs::path> pictures;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file() || !is_picture_name(entry.path())) continue;
-    const std::string name = entry.path().lexically_relative(folder).replace_extension().generic_string();
-    const auto [other, is_new] = pictures.emplace(name, entry.path());
-    if (!is_new) {
-      fail(ErrorCode::InvalidArgument, "folder {}: two pictures are named {} ({} and {}); remove one", folder.string(), name,
-           other->second.filename().string(), entry.path().filename().string());
-    }
-  }
-  return pictures;
-}
-
 std::vector<PairPaths> match_folders(Comparison& comparison) {
-  const auto references = pictures_of(comparison.reference), others = pictures_of(comparison.other);
+  const auto references = pictures_in(comparison.reference), others = pictures_in(comparison.other);
   std::vector<PairPaths> pairs;
   for (const auto& [name, file] : references) {
     if (const auto other = others.find(name); other != others.end()) {
@@ -64,7 +50,8 @@ std::vector<PairPaths> match_folders(Comparison& comparison) {
 
 std::vector<PairPaths> find_pairs(Comparison& comparison) {
   for (const fs::path& path : {comparison.reference, comparison.other}) {
-    if (!fs::exists(path)) fail(ErrorCode::NotFound, "path {}: want a picture or a folder, found nothing", path.string());
+    if (!fs::exists(path))
+      fail(ErrorCode::NotFound, "path {}: want a picture or a folder, found nothing", path.string());
   }
   const bool folder = fs::is_directory(comparison.reference);
   if (folder != fs::is_directory(comparison.other)) {
@@ -88,6 +75,20 @@ ComparedPair compare_pair(const PairPaths& paths, const std::vector<const PairMe
 }
 
 }  // namespace
+
+std::map<std::string, fs::path> pictures_in(const fs::path& folder) {
+  std::map<std::string, fs::path> pictures;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file() || !is_picture_name(entry.path())) continue;
+    const std::string name = entry.path().lexically_relative(folder).replace_extension().generic_string();
+    const auto [other, is_new] = pictures.emplace(name, entry.path());
+    if (!is_new) {
+      fail(ErrorCode::InvalidArgument, "folder {}: two pictures are named {} ({} and {}); remove one", folder.string(),
+           name, other->second.filename().string(), entry.path().filename().string());
+    }
+  }
+  return pictures;
+}
 
 int64_t Comparison::identical() const {
   return std::count_if(pairs.begin(), pairs.end(), [](const ComparedPair& pair) { return pair.mse == 0; });

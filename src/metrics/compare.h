@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ struct ComparedPair {
 struct Comparison {
   std::filesystem::path reference, other;
   std::vector<const PairMetric*> metrics;
-  std::vector<ComparedPair> pairs;                       // by name, at least one
+  std::vector<ComparedPair> pairs;                      // by name, at least one
   std::vector<std::string> only_reference, only_other;  // pictures without a partner
 
   int64_t identical() const;
@@ -30,11 +31,15 @@ struct Comparison {
   double pooled_psnr() const;                     // of the mean squared error over all pairs
 };
 
+// The .png, .jpg, .jpeg and .webp of a folder, to any depth, by name (relative, without the extension). Throws
+// Error{InvalidArgument} for two pictures of one name.
+std::map<std::string, std::filesystem::path> pictures_in(const std::filesystem::path& folder);
+
 // Two files or two folders; folders are searched to any depth for .png, .jpg, .jpeg and .webp. Reports progress as
-// "compare". Throws Error{NotFound} for absent paths and where no names match, Error{InvalidArgument} for a file beside a
-// folder and for two pictures of one name, and what reading a picture throws.
-Comparison compare_pictures(Context& context, const std::filesystem::path& reference, const std::filesystem::path& other,
-                            std::vector<const PairMetric*> metrics);
+// "compare". Throws Error{NotFound} for absent paths and where no names match, Error{InvalidArgument} for a file beside
+// a folder and for two pictures of one name, and what reading a picture throws.
+Comparison compare_pictures(Context& context, const std::filesystem::path& reference,
+                            const std::filesystem::path& other, std::vector<const PairMetric*> metrics);
 
 // A table for people: one row a pair (at most `max_rows`, the worst first by the first metric), means, what is missing.
 std::string comparison_text(const Comparison& comparison, size_t max_rows = 50);

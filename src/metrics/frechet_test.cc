@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "formats/npz.h"
 #include "models/filled_weights_test.h"
 
 namespace nibble {
@@ -32,7 +33,8 @@ FeatureGaussian diagonal(const std::vector<double>& mean, const std::vector<doub
 TEST(Frechet, Closed_forms) {
   Context context(1);
   EXPECT_NEAR(frechet_distance(context, diagonal({1}, {4}), diagonal({3}, {9})).value, 5, 1e-13);
-  EXPECT_NEAR(frechet_distance(context, diagonal({0, 1, 2}, {1, 4, 9}), diagonal({1, 1, 0}, {4, 4, 1})).value, 10, 1e-13);
+  EXPECT_NEAR(frechet_distance(context, diagonal({0, 1, 2}, {1, 4, 9}), diagonal({1, 1, 0}, {4, 4, 1})).value, 10,
+              1e-13);
   const FeatureGaussian a{0, {0, 0}, {2, 1, 1, 2}}, b{0, {1, -1}, {3, -1, -1, 2}};
   EXPECT_NEAR(frechet_distance(context, a, b).value, 3.063762429862666, 1e-12);
   EXPECT_NEAR(frechet_distance(context, b, a).value, 3.063762429862666, 1e-12);
@@ -48,14 +50,17 @@ class FrechetRows : public ::testing::Test {
   // In float64, since Y is not made of float32 numbers.
   FeatureGaussian gaussian(std::span<const double> rows, int64_t width) {
     const int64_t n = static_cast<int64_t>(rows.size()) / width;
-    FeatureGaussian g{n, std::vector<double>(static_cast<size_t>(width)), std::vector<double>(static_cast<size_t>(width * width))};
+    FeatureGaussian g{n, std::vector<double>(static_cast<size_t>(width)),
+                      std::vector<double>(static_cast<size_t>(width * width))};
     const auto at = [&](int64_t i, int64_t j) { return rows[static_cast<size_t>(i * width + j)]; };
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < width; ++j) g.mean[static_cast<size_t>(j)] += at(i, j) / static_cast<double>(n);
     for (int64_t i = 0; i < n; ++i)
       for (int64_t j = 0; j < width; ++j)
         for (int64_t k = 0; k < width; ++k)
-          g.sigma[static_cast<size_t>(j * width + k)] += (at(i, j) - g.mean[static_cast<size_t>(j)]) * (at(i, k) - g.mean[static_cast<size_t>(k)]) / static_cast<double>(n - 1);
+          g.sigma[static_cast<size_t>(j * width + k)] += (at(i, j) - g.mean[static_cast<size_t>(j)]) *
+                                                         (at(i, k) - g.mean[static_cast<size_t>(k)]) /
+                                                         static_cast<double>(n - 1);
     return g;
   }
 };
@@ -75,7 +80,8 @@ TEST_F(FrechetRows, Known_values) {
 }
 
 TEST_F(FrechetRows, Known_value_of_fewer_pictures_than_features) {
-  const FeatureGaussian gx = gaussian_of(feature_statistics(context, std::span(x).first(40), 8)), gy = gaussian(std::span(y).first(40), 8);
+  const FeatureGaussian gx = gaussian_of(feature_statistics(context, std::span(x).first(40), 8)),
+                        gy = gaussian(std::span(y).first(40), 8);
   EXPECT_NEAR(frechet_distance(context, gx, gy).value, .92316733, 1e-8);
   EXPECT_NEAR(frechet_distance(context, gx, gx).value, 0, 1e-14);
 }
@@ -111,7 +117,8 @@ TEST(Statistics_of_features, Are_the_same_bits_however_they_are_gathered) {
   // Two processes with the shards 0, 2 and 1, 3, merged by index by the first.
   FeatureStatistics merged;
   for (size_t shard = 0; shard < 4; ++shard) {
-    const std::span<const float> part = std::span(rows).subspan(shard * 64 * kWidth, std::min<size_t>(64 * kWidth, rows.size() - shard * 64 * kWidth));
+    const std::span<const float> part =
+        std::span(rows).subspan(shard * 64 * kWidth, std::min<size_t>(64 * kWidth, rows.size() - shard * 64 * kWidth));
     merge(one, merged, feature_statistics(shard % 2 == 0 ? one : three, part, kWidth));
   }
   EXPECT_EQ(merged, all.finish());
@@ -121,11 +128,41 @@ TEST(Statistics_of_features, Are_the_same_bits_however_they_are_gathered) {
   first.add(std::span(rows).first(128 * kWidth));
   const fs::path file = fs::temp_directory_path() / ("nibble-statistics-" + std::to_string(seed) + ".safetensors");
   save_statistics(file, first.finish(), "test");
-  StatisticsBuilder resumed(one, load_statistics(file));
+  StatisticsBuilder resumed(one, load_statistics(file, "test"));
+  EXPECT_EQ(load_gaussian(file, "test").sigma, gaussian_of(first.finish()).sigma);
+  EXPECT_THROW(load_statistics(file, "other"), Error);
   fs::remove(file);
   resumed.add(std::span(rows).subspan(128 * kWidth));
   EXPECT_EQ(resumed.finish(), all.finish());
   EXPECT_THROW(StatisticsBuilder(one, all.finish()), Error);
+}
+
+// pytorch-fid's files have mu and sigma only; ours also tell the count.
+TEST(Statistics_of_features, Are_kept_as_npz) {
+  Context context(1);
+  const FeatureStatistics s = feature_statistics(context, floats(uniform_rows(5, 60, 1, 0)), 3);
+  const FeatureGaussian g = gaussian_of(s);
+  const fs::path file =
+      fs::temp_directory_path() / ("nibble-gaussian-" + std::to_string(std::random_device()()) + ".npz");
+  save_gaussian(file, g);
+  const FeatureGaussian found = load_gaussian(file, "test");
+  EXPECT_EQ(found.count, 20);
+  EXPECT_EQ(found.mean, g.mean);
+  EXPECT_EQ(found.sigma, g.sigma);
+  fs::remove(file);
+  // Arrays mu [5] and sigma [5, 5] that numpy wrote, of 40 rows; its count is a scalar.
+  const FeatureGaussian numpy =
+      load_gaussian(fs::path(NIBBLE_SOURCE_DIR) / "tests/golden/formats/npz/deflated.npz", "any");
+  EXPECT_EQ(numpy.width(), 5);
+  EXPECT_EQ(numpy.count, 40);
+  EXPECT_EQ(numpy.sigma[1], numpy.sigma[5]);
+  const fs::path other =
+      fs::temp_directory_path() / ("nibble-wrong-" + std::to_string(std::random_device()()) + ".npz");
+  write_npz(other, {{"mu", Tensor::zeros(DType::F64, {3})}, {"sigma", Tensor::zeros(DType::F64, {3, 4})}});
+  EXPECT_THROW(load_gaussian(other, "test"), Error);
+  write_npz(other, {{"sigma", Tensor::zeros(DType::F64, {3, 3})}});
+  EXPECT_THROW(load_gaussian(other, "test"), Error);
+  fs::remove(other);
 }
 
 TEST(Statistics_of_features, Wrong_uses_are_errors) {
@@ -149,7 +186,9 @@ TEST(Frechet, Falls_with_the_number_of_pictures_and_extrapolates_to_nothing) {
   for (std::vector<float>* rows : {&a, &b})
     for (float& v : *rows) v = normal(random);
   const auto distance = [&](int64_t n) {
-    const auto part = [&](const std::vector<float>& rows) { return gaussian_of(feature_statistics(context, std::span(rows).first(static_cast<size_t>(n * 64)), 64)); };
+    const auto part = [&](const std::vector<float>& rows) {
+      return gaussian_of(feature_statistics(context, std::span(rows).first(static_cast<size_t>(n * 64)), 64));
+    };
     return frechet_distance(context, part(a), part(b)).value;
   };
   for (const int64_t n : {512, 1024, 2048}) EXPECT_NEAR(distance(n) * static_cast<double>(n), 2200, 220) << n;

@@ -14,12 +14,15 @@ constexpr float kPadding = -10000.0f;  // added to the scores of padded position
 constexpr int64_t kAddedTokens = 2;    // [DEC] and [ENC], behind the vocabulary
 
 Scope scope_of(const WeightFile& file) {
-  return Scope(weight_source(models::named_tensors(file, "", models::Naming::AsStored), file.path().string()), nullptr) / "blip";
+  return Scope(weight_source(models::named_tensors(file, "", models::Naming::AsStored), file.path().string()),
+               nullptr) /
+         "blip";
 }
 
 }  // namespace
 
-ImageReward::ImageReward(Context& context, const std::filesystem::path& weights, const std::filesystem::path& vocabulary)
+ImageReward::ImageReward(Context& context, const std::filesystem::path& weights,
+                         const std::filesystem::path& vocabulary)
     : ImageReward(context, open_weights(weights), vocabulary) {}
 
 ImageReward::ImageReward(Context& context, const WeightFile& file, const std::filesystem::path& vocabulary)
@@ -30,8 +33,11 @@ ImageReward::ImageReward(Context& context, const WeightFile& file, const std::fi
       text_(scope_of(file) / "text_encoder", config_.text, config_.vision.width),
       head_(read_affine_head(file, "mlp.layers.", config_.text.width)) {
   if (tokenizer_.vocabulary_size() + kAddedTokens != config_.text.vocabulary)
-    fail(ErrorCode::InvalidArgument, "file {}: want the vocabulary of {} pieces that {} was trained with, found {}; take vocab.txt of bert-base-uncased",
-         vocabulary.string(), config_.text.vocabulary - kAddedTokens, file.path().string(), tokenizer_.vocabulary_size());
+    fail(ErrorCode::InvalidArgument,
+         "file {}: want the vocabulary of {} pieces that {} was trained with, found {}; take vocab.txt of "
+         "bert-base-uncased",
+         vocabulary.string(), config_.text.vocabulary - kAddedTokens, file.path().string(),
+         tokenizer_.vocabulary_size());
 }
 
 ImageReward::Recorded& ImageReward::recorded(int64_t batch) {
@@ -56,7 +62,8 @@ std::vector<double> ImageReward::rewards(std::span<const Image> pictures, std::s
     context_.check_cancelled();
     context_.report("image reward", done, total);
     const int64_t batch = std::min(kBatch, total - done);
-    Tensor pixels = Tensor::zeros(DType::F32, {batch, side, side, 3}), ids = Tensor::zeros(DType::I32, {batch, kTokens});
+    Tensor pixels = Tensor::zeros(DType::F32, {batch, side, side, 3}),
+           ids = Tensor::zeros(DType::I32, {batch, kTokens});
     Tensor mask = Tensor::zeros(DType::F32, {batch, 1, 1, kTokens});
     for (int64_t i = 0; i < batch; ++i) {
       const size_t at = static_cast<size_t>(done + i);
@@ -73,7 +80,8 @@ std::vector<double> ImageReward::rewards(std::span<const Image> pictures, std::s
     plan.bind("mask", mask);
     plan.run();
     for (int64_t i = 0; i < batch; ++i)  // the head reads [CLS], position 0
-      rewards.push_back(image_reward_of(head_({plan.output(0).as<float>() + i * kTokens * width, static_cast<size_t>(width)})));
+      rewards.push_back(
+          image_reward_of(head_({plan.output(0).as<float>() + i * kTokens * width, static_cast<size_t>(width)})));
   }
   context_.report("image reward", total, total);
   return rewards;

@@ -1,5 +1,5 @@
-// ImageReward (Xu et al. 2023): how much people would prefer a picture for a prompt, about normal with mean 0 and deviation 1
-// over the pairs that it was trained on.
+// ImageReward (Xu et al. 2023): how much people would prefer a picture for a prompt, about normal with mean 0 and
+// deviation 1 over the pairs that it was trained on.
 #pragma once
 
 #include <filesystem>
@@ -21,12 +21,12 @@ class ImageReward {
  public:
   static constexpr int64_t kTokens = 35;  // [CLS], at most 33 pieces of the prompt, [SEP]; further ones are cut
 
-  // ImageReward.pt and bert-base-uncased's vocabulary. The context must outlive it. Throws what reading them throws, and
-  // Error{InvalidArgument} where the two do not fit.
+  // ImageReward.pt and bert-base-uncased's vocabulary. The context must outlive it. Throws what reading them throws,
+  // and Error{InvalidArgument} where the two do not fit.
   ImageReward(Context& context, const std::filesystem::path& weights, const std::filesystem::path& vocabulary);
 
-  // One reward a pair, whatever its neighbours. Pictures of any size, 1, 3 or 4 channels. Reports progress as "image reward";
-  // cancellable. Throws Error{InvalidArgument} where the numbers of pictures and prompts differ.
+  // One reward a pair, whatever its neighbours. Pictures of any size, 1, 3 or 4 channels. Reports progress as "image
+  // reward"; cancellable. Throws Error{InvalidArgument} where the numbers of pictures and prompts differ.
   std::vector<double> rewards(std::span<const Image> pictures, std::span<const std::string> prompts);
 
  private:

@@ -1,7 +1,6 @@
 #include "metrics/image_reward.h"
 
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <cstdlib>
@@ -21,7 +20,8 @@ using Tensors = std::vector<std::pair<std::string, Tensor>>;
 
 fs::path vocabulary() {
   const char* folder = std::getenv("NIBBLE_SHARED_DATA");
-  return (folder != nullptr ? fs::path(folder) : fs::path(NIBBLE_SOURCE_DIR) / ".." / "shared" / "data") / "bert" / "vocab.txt";
+  return (folder != nullptr ? fs::path(folder) : fs::path(NIBBLE_SOURCE_DIR) / ".." / "shared" / "data") / "bert" /
+         "vocab.txt";
 }
 
 // The tiny network of tests/golden/metrics/image_reward/make.py under ImageReward's names.
@@ -76,7 +76,8 @@ TEST_F(ImageRewardTest, Rewards_equal_the_reference) {
   // Alone, on one thread: the same bits.
   Context alone(1);
   ImageReward other(alone, file, vocabulary());
-  for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(other.rewards({&pictures[i], 1}, {&prompts[i], 1})[0], rewards[i]) << i;
+  for (size_t i = 0; i < want.size(); ++i)
+    EXPECT_EQ(other.rewards({&pictures[i], 1}, {&prompts[i], 1})[0], rewards[i]) << i;
   EXPECT_THROW(network.rewards(pictures, {&prompts[0], 1}), Error);
 }
 
@@ -94,9 +95,12 @@ TEST_F(ImageRewardTest, Wrong_files_are_named) {
   EXPECT_NE(message(small).find("want the vocabulary of 30522 pieces"), std::string::npos) << message(small);
   fs::remove(small);
   Tensors tensors = tiny_network();
-  std::erase_if(tensors, [](const auto& row) { return row.first == "blip.text_encoder.encoder.layer.1.crossattention.self.key.weight"; });
+  std::erase_if(tensors, [](const auto& row) {
+    return row.first == "blip.text_encoder.encoder.layer.1.crossattention.self.key.weight";
+  });
   write_safetensors(file, tensors);
-  EXPECT_NE(message(vocabulary()).find("crossattention.self.key.weight: missing"), std::string::npos) << message(vocabulary());
+  EXPECT_NE(message(vocabulary()).find("crossattention.self.key.weight: missing"), std::string::npos)
+      << message(vocabulary());
   write_safetensors(file, {{"x", Tensor::zeros(DType::F32, {2})}});
   EXPECT_NE(message(vocabulary()).find("want ImageReward's BLIP"), std::string::npos) << message(vocabulary());
 }

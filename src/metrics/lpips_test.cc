@@ -104,6 +104,20 @@ TEST(Lpips, Known_values_of_filled_networks_and_the_published_heads) {
   }
 }
 
+TEST(Lpips, Known_values_of_single_taps) {
+  if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
+  Context context(2);
+  const Pair pair = make_pairs(GoldenFile(kGolden))[0];
+  const std::pair<LpipsNet, std::vector<double>> known[] = {
+      {LpipsNet::Alex, {.044672273, .020230864, .0088648244, .0087882492, .006795404}},
+      {LpipsNet::Squeeze, {.11730294, .002517143, .0098083998, .010214799, .0035845549, .0020376025, .0012707561}}};
+  for (const auto& [net, want] : known) {
+    const std::vector<double> taps = filled_lpips(context, net)(pair.a, pair.b).taps;
+    ASSERT_EQ(taps.size(), want.size());
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(taps[i], want[i], 1e-5 * want[i]) << to_string(net) << " " << i;
+  }
+}
+
 Tensor head_case(bool first_is_zero) {
   Tensor features = Tensor::zeros(DType::F32, {2, 3, 4, 64});
   for (int y = 0, i = 0; y < 3; ++y)

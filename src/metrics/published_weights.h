@@ -1,5 +1,6 @@
-// The published weight files that metrics need: how each is known, its licence, where it comes from, and where this machine
-// keeps it. Nothing is ever downloaded: the user gets a file once and `nibble weights add` puts it in its place.
+// The published weight files that metrics need: how each is known, its licence, where it comes from, and where this
+// machine keeps it. Nothing is ever downloaded: the user gets a file once and `nibble weights add` puts it in its
+// place.
 #pragma once
 
 #include <array>
@@ -22,10 +23,10 @@ struct PublishedWeights {
   std::string_view sha256;  // of that file; its first digits where only they are published; empty where none are
   const char* licence;
   const char* needed_by;
-  const char* source;       // a sentence: where to get it
+  const char* source;  // a sentence: where to get it
   // Tensors that tell the network, in the published naming and in another one (may be empty).
   std::span<const ExpectedTensor> tensors, other_tensors;
-  int64_t lines = 0;        // a text file of so many lines instead of tensors
+  int64_t lines = 0;  // a text file of so many lines instead of tensors
 };
 
 std::span<const PublishedWeights> published_weights();
@@ -42,8 +43,8 @@ std::filesystem::path weights_path(const PublishedWeights& row);
 // The file of a metric. Throws Error{NotFound} that says where to get it and the command that adds it.
 std::filesystem::path require_weights(std::string_view name);
 
-// Throws Error{InvalidArgument} naming file, want, find and remedy where the file is another network, and what reading it
-// throws.
+// Throws Error{InvalidArgument} naming file, want, find and remedy where the file is another network, and what reading
+// it throws.
 void check_weights_structure(const PublishedWeights& row, const std::filesystem::path& file);
 
 }  // namespace nibble

@@ -52,14 +52,17 @@ TEST(PublishedWeights, Real_files_have_the_structure_of_their_row_and_no_other) 
   for (const char* name : {"alex", "vgg", "squeeze"}) {
     for (const char* wanted : {"alex", "vgg", "squeeze"}) {
       const PublishedWeights& row = find_published_weights(std::string("lpips-") + wanted);
-      const std::string message = message_of([&] { check_weights_structure(row, heads / (std::string(name) + ".pth")); });
+      const std::string message =
+          message_of([&] { check_weights_structure(row, heads / (std::string(name) + ".pth")); });
       EXPECT_EQ(message.empty(), std::string(name) == wanted) << name << " as " << wanted << ": " << message;
     }
   }
   check_weights_structure(find_published_weights("bert-vocabulary"), vocabulary);
-  const std::string message = message_of([&] { check_weights_structure(find_published_weights("bert-vocabulary"), heads / "alex.pth"); });
+  const std::string message =
+      message_of([&] { check_weights_structure(find_published_weights("bert-vocabulary"), heads / "alex.pth"); });
   EXPECT_NE(message.find("want the 30522 lines"), std::string::npos) << message;
-  check_weights_structure(find_published_weights("aesthetic"), shared_data() / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth");
+  check_weights_structure(find_published_weights("aesthetic"),
+                          shared_data() / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth");
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
-// The front of a vision transformer (Dosovitskiy et al. 2021): square patches as vectors, a class token before them, and a
-// learned position added to each.
+// The front of a vision transformer (Dosovitskiy et al. 2021): square patches as vectors, a class token before them,
+// and a learned position added to each.
 #pragma once
 
 #include "nn/layers.h"
 
 namespace nibble::models {
 
-// A convolution of kernel and stride `patch` without padding: weight [width, 3, patch, patch], bias [width] where wanted.
+// A convolution of kernel and stride `patch` without padding: weight [width, 3, patch, patch], bias [width] where
+// wanted.
 class PatchProjection {
  public:
   PatchProjection() = default;

@@ -1,4 +1,5 @@
-// The published networks have exactly the published numbers of parameters (eval.md §2.1, §3, §9.11), counted without memory.
+// The published networks have exactly the published numbers of parameters (eval.md §2.1, §3, §9.11), counted without
+// memory.
 #include <gtest/gtest.h>
 
 #include "models/blip/blip.h"
@@ -12,8 +13,9 @@ namespace {
 std::shared_ptr<const WeightSource> shapes_only() {
   static const char kNothing[64] = {};
   return std::make_shared<WeightSource>(WeightSource{"shapes", [](const std::string&, const Shape& shape) {
-    return std::optional<Tensor>(Tensor::view(DType::F32, shape, kNothing, nullptr));
-  }});
+                                                       return std::optional<Tensor>(
+                                                           Tensor::view(DType::F32, shape, kNothing, nullptr));
+                                                     }});
 }
 
 int64_t clip_parameters(const ClipConfig& text, const ClipVisionConfig& vision) {
@@ -29,7 +31,8 @@ TEST(PublishedSizes, Clip) {
   const ClipConfig large{.width = 768, .mlp_width = 3072, .layers = 12, .heads = 12, .projection = 768};
   EXPECT_EQ(clip_parameters(base, {}), 151'277'313);
   EXPECT_EQ(clip_parameters(base, {.patch = 16}), 149'620'737);
-  EXPECT_EQ(clip_parameters(large, {.patch = 14, .width = 1024, .mlp_width = 4096, .layers = 24, .heads = 16, .projection = 768}),
+  EXPECT_EQ(clip_parameters(
+                large, {.patch = 14, .width = 1024, .mlp_width = 4096, .layers = 24, .heads = 16, .projection = 768}),
             427'616'513);
 }
 

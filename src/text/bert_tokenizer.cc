@@ -26,16 +26,20 @@ bool is_cjk(char32_t c) {
 
 // ASCII's symbols count as punctuation, whatever their category.
 bool splits(char32_t c) {
-  return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126) || is_punctuation(c);
+  return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126) ||
+         is_punctuation(c);
 }
 
 std::u32string cleaned(std::u32string_view text) {
   std::u32string out;
   for (const char32_t c : text) {
     const bool blank = c == '\t' || c == '\n' || c == '\r' || is_space_separator(c);
-    if (blank) out += U' ';
-    else if (is_cjk(c)) out += {U' ', c, U' '};
-    else if (c != kReplacement && !is_other(c)) out += c;
+    if (blank)
+      out += U' ';
+    else if (is_cjk(c))
+      out += {U' ', c, U' '};
+    else if (c != kReplacement && !is_other(c))
+      out += c;
   }
   return to_nfc(out);
 }
@@ -64,7 +68,8 @@ BertTokenizer::BertTokenizer(std::string_view vocabulary, const std::string& whe
     std::string_view piece = vocabulary.substr(0, end);
     vocabulary.remove_prefix(std::min(end + 1, vocabulary.size()));
     if (piece.ends_with('\r')) piece.remove_suffix(1);
-    if (!pieces_.emplace(piece, id).second) fail(ErrorCode::Corrupt, "{}: line {}: piece \"{}\" appears twice", where, id + 1, piece);
+    if (!pieces_.emplace(piece, id).second)
+      fail(ErrorCode::Corrupt, "{}: line {}: piece \"{}\" appears twice", where, id + 1, piece);
   }
   unknown_ = require("[UNK]", where), start_ = require("[CLS]", where);
   end_ = require("[SEP]", where), pad_ = require("[PAD]", where);
@@ -88,7 +93,8 @@ std::vector<int32_t> BertTokenizer::encode(std::string_view text) const {
     size_t begin = rest.size();
     std::u32string_view special;
     for (const std::u32string_view token : kSpecials)
-      if (const size_t at = rest.find(token); at < begin && pieces_.contains(encode_utf8(token))) begin = at, special = token;
+      if (const size_t at = rest.find(token); at < begin && pieces_.contains(encode_utf8(token)))
+        begin = at, special = token;
     encode_plain(rest.substr(0, begin), ids);
     if (!special.empty()) ids.push_back(pieces_.at(encode_utf8(special)));
     rest.remove_prefix(begin + special.size());

@@ -1,5 +1,5 @@
-// BERT's uncased tokenizer (Devlin et al. 2018) as transformers' BertTokenizer: controls dropped, CJK characters apart, lower
-// case, accents stripped, split at blanks and punctuation, then WordPiece, the longest piece first.
+// BERT's uncased tokenizer (Devlin et al. 2018) as transformers' BertTokenizer: controls dropped, CJK characters apart,
+// lower case, accents stripped, split at blanks and punctuation, then WordPiece, the longest piece first.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@ namespace nibble {
 
 class BertTokenizer {
  public:
-  // A vocabulary of one piece a line; pieces inside a word begin with "##". Throws Error{Corrupt} naming `where` for a piece that
-  // appears twice or a missing [UNK], [CLS], [SEP] or [PAD].
+  // A vocabulary of one piece a line; pieces inside a word begin with "##". Throws Error{Corrupt} naming `where` for a
+  // piece that appears twice or a missing [UNK], [CLS], [SEP] or [PAD].
   BertTokenizer(std::string_view vocabulary, const std::string& where);
   static BertTokenizer load(const std::filesystem::path& vocabulary);
 
-  // Ids of the text alone, of any length. [UNK], [CLS], [SEP], [PAD] and [MASK] written out become their ids. Bytes that are not
-  // UTF-8 are dropped.
+  // Ids of the text alone, of any length. [UNK], [CLS], [SEP], [PAD] and [MASK] written out become their ids. Bytes
+  // that are not UTF-8 are dropped.
   std::vector<int32_t> encode(std::string_view text) const;
 
   // [CLS], at most length - 2 ids, [SEP], padded with [PAD].

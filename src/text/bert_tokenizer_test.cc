@@ -54,7 +54,8 @@ TEST_F(Bert, Ids_equal_transformers_on_published_prompts) {
     const std::string prompt = line.substr(0, line.find('\t'));
     uint64_t hash = 0xCBF29CE484222325;
     for (const int32_t id : tokenizer->encode(prompt))
-      for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 0xFF)) * 0x100000001B3;
+      for (int shift = 0; shift < 32; shift += 8)
+        hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 0xFF)) * 0x100000001B3;
     EXPECT_EQ(static_cast<int64_t>(hash), want[i]) << prompt;
   }
   EXPECT_EQ(i, want.size());
@@ -70,14 +71,17 @@ TEST_F(Bert, Padded_prompts_equal_the_numeric_cases) {
   EXPECT_EQ(padded("a photo of a cat").ids, with_zeros({101, 1037, 6302, 1997, 1037, 4937, 102}));
   EXPECT_EQ(padded("a photo of a cat").used, 7);
   EXPECT_EQ(padded("a painting of an ocean with clouds and birds, day time, low depth field effect").ids,
-            with_zeros({101, 1037, 4169, 1997, 2019, 4153, 2007, 8044, 1998, 5055, 1010, 2154, 2051, 1010, 2659, 5995, 2492, 3466, 102}));
-  EXPECT_EQ(padded("beautiful British garden5, clear sky, unreal engine, detailed, tropical plants ,strong ambient lighting, "
-                   "volumetric lighting, forest plants and leaves, strong light, a lot of leaves in font, 3D effect, 8k render, "
-                   "bright color rendering ")
-                .ids,
-            (std::vector<int32_t>{101, 3376, 2329, 3871, 2629, 1010, 3154, 3712, 1010, 4895, 22852, 3194,
-                                  1010, 6851, 1010, 5133, 4264, 1010, 2844, 17093, 7497, 1010, 3872, 12412,
-                                  7497, 1010, 3224, 4264, 1998, 3727, 1010, 2844, 2422, 1010, 102}));
+            with_zeros({101, 1037, 4169, 1997, 2019, 4153, 2007, 8044, 1998, 5055, 1010, 2154, 2051, 1010, 2659, 5995,
+                        2492, 3466, 102}));
+  EXPECT_EQ(
+      padded(
+          "beautiful British garden5, clear sky, unreal engine, detailed, tropical plants ,strong ambient lighting, "
+          "volumetric lighting, forest plants and leaves, strong light, a lot of leaves in font, 3D effect, 8k render, "
+          "bright color rendering ")
+          .ids,
+      (std::vector<int32_t>{101,  3376, 2329, 3871, 2629, 1010, 3154, 3712,  1010, 4895, 22852, 3194,
+                            1010, 6851, 1010, 5133, 4264, 1010, 2844, 17093, 7497, 1010, 3872,  12412,
+                            7497, 1010, 3224, 4264, 1998, 3727, 1010, 2844,  2422, 1010, 102}));
 }
 
 TEST(BertVocabulary, Wrong_files_are_named) {

@@ -6,8 +6,8 @@
 
 namespace nibble {
 
-// "&amp;", "&#38;" and "&#x26;" become "&": decimal and hexadecimal references, and the named ones of Latin-1, punctuation and
-// common symbols. What is unknown stays. One pass, as Python's html.unescape for these names.
+// "&amp;", "&#38;" and "&#x26;" become "&": decimal and hexadecimal references, and the named ones of Latin-1,
+// punctuation and common symbols. What is unknown stays. One pass, as Python's html.unescape for these names.
 std::string unescape_html(std::string_view text);
 
 }  // namespace nibble

@@ -8,7 +8,8 @@ namespace nibble {
 namespace {
 
 TEST(Html, References_become_characters_and_the_rest_stays) {
-  EXPECT_EQ(unescape_html("a &lt;b&gt; &quot;c&quot; &#39;d&#x27; &eacute;&yuml;&nbsp;&hellip;"), "a <b> \"c\" 'd' \xC3\xA9\xC3\xBF\xC2\xA0\xE2\x80\xA6");
+  EXPECT_EQ(unescape_html("a &lt;b&gt; &quot;c&quot; &#39;d&#x27; &eacute;&yuml;&nbsp;&hellip;"),
+            "a <b> \"c\" 'd' \xC3\xA9\xC3\xBF\xC2\xA0\xE2\x80\xA6");
   EXPECT_EQ(unescape_html("AT&T & co; &unknown; &; &#; &#xZ; &"), "AT&T & co; &unknown; &; &#; &#xZ; &");
   EXPECT_EQ(unescape_html("&amp;amp;"), "&amp;");
   EXPECT_EQ(unescape_html("&#0;&#xD800;&#x110000;"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");

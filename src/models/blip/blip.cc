@@ -15,11 +15,8 @@ BlipVision::BlipVision(const Scope& s, const BlipConfig::Vision& c) : config_(c)
   patch_embed = PatchProjection(s / "patch_embed" / "proj", width, c.patch, true);
   for (int64_t i = 0; i < c.layers; ++i) {
     const Scope b = s / "blocks" / i;
-    blocks.push_back({b.path(),
-                      nn::LayerNorm(b / "norm1", width, c.eps),
-                      nn::LayerNorm(b / "norm2", width, c.eps),
-                      nn::Linear(b / "attn" / "qkv", width, 3 * width),
-                      nn::Linear(b / "attn" / "proj", width, width),
+    blocks.push_back({b.path(), nn::LayerNorm(b / "norm1", width, c.eps), nn::LayerNorm(b / "norm2", width, c.eps),
+                      nn::Linear(b / "attn" / "qkv", width, 3 * width), nn::Linear(b / "attn" / "proj", width, width),
                       nn::Linear(b / "mlp" / "fc1", width, c.mlp_width),
                       nn::Linear(b / "mlp" / "fc2", c.mlp_width, width)});
   }
@@ -49,8 +46,7 @@ BlipText::BlipText(const Scope& s, const BlipConfig::Text& c, int64_t picture_wi
   norm = nn::LayerNorm(e / "LayerNorm", c.width, c.eps);
   for (int64_t i = 0; i < c.layers; ++i) {
     const Scope l = s / "encoder" / "layer" / i;
-    layers.push_back({l.path(),
-                      bind_attention(l / "attention", c.width),
+    layers.push_back({l.path(), bind_attention(l / "attention", c.width),
                       bind_attention(l / "crossattention", picture_width),
                       nn::Linear(l / "intermediate" / "dense", c.width, c.mlp_width),
                       nn::Linear(l / "output" / "dense", c.mlp_width, c.width),
@@ -79,7 +75,8 @@ Value BlipText::operator()(Value ids, Value mask, Value picture) const {
   if (tokens > config_.positions)
     fail(ErrorCode::InvalidArgument, "text encoder: {} tokens, the model has {} positions", tokens, config_.positions);
   Tensor order = Tensor::zeros(DType::I32, {tokens});
-  for (int64_t i = 0; i < tokens; ++i) order.mutable_values<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(i);
+  for (int64_t i = 0; i < tokens; ++i)
+    order.mutable_values<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(i);
   const Value positions = position_embeddings(g.constant(order), DType::F32);
   Value x = ops::reshape(word_embeddings(ids, DType::F32), {n, tokens * width});
   x = ops::add(x, ops::reshape(positions, {tokens * width}));

@@ -1,4 +1,5 @@
-// BLIP (Li et al. 2022) as ImageReward holds it: a vision transformer, and BERT whose every layer also attends to the picture.
+// BLIP (Li et al. 2022) as ImageReward holds it: a vision transformer, and BERT whose every layer also attends to the
+// picture.
 #pragma once
 
 #include <vector>
@@ -21,15 +22,16 @@ struct BlipConfig {
 
   // {"vision": {…}, "text": {…}} with these names; for tests.
   static BlipConfig from_json(const Json& json, const std::string& where);
-  // From the shapes of the tensors under `prefix`; heads are 64 wide. Throws Error{InvalidArgument} naming the file where it
-  // holds no BLIP.
+  // From the shapes of the tensors under `prefix`; heads are 64 wide. Throws Error{InvalidArgument} naming the file
+  // where it holds no BLIP.
   static BlipConfig deduce(const WeightFile& file, const std::string& prefix);
 };
 
 class BlipVision {  // cls_token, pos_embed, patch_embed.proj, blocks.N, norm
  public:
   BlipVision(const Scope& scope, const BlipConfig::Vision& config);
-  Value operator()(Value pixels) const;  // f32 [N, image, image, 3], normalised with kClipNorm -> [N, 1 + patches, width]
+  // f32 [N, image, image, 3], normalised with kClipNorm -> [N, 1 + patches, width].
+  Value operator()(Value pixels) const;
 
  private:
   struct Block {

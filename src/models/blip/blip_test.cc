@@ -29,7 +29,8 @@ TEST(Blip, Every_activation_equals_the_reference) {
   const Scope scope = Scope(formula_weights(), nullptr) / "blip";
   const BlipVision vision(scope / "visual_encoder", config.vision);
   const BlipText text(scope / "text_encoder", config.text, config.vision.width);
-  const Tensor pixels = moved_axes(golden.input("pixels"), true), ids = golden.input("ids"), kept = golden.input("mask");
+  const Tensor pixels = moved_axes(golden.input("pixels"), true), ids = golden.input("ids"),
+               kept = golden.input("mask");
   Tensor mask = Tensor::zeros(DType::F32, {ids.dim(0), 1, 1, ids.dim(1)});
   for (int64_t i = 0; i < ids.count(); ++i)
     mask.mutable_values<float>()[static_cast<size_t>(i)] = element(kept, i) == 1 ? 0.0f : -10000.0f;

@@ -12,7 +12,9 @@ constexpr int64_t kHeadWidth = 64;
 Shape shape_of(const WeightFile& file, const std::string& name, int rank) {
   const TensorInfo* info = file.info(name);
   if (info == nullptr)
-    fail(ErrorCode::InvalidArgument, "file {}: want ImageReward's BLIP, found no tensor {}; take ImageReward.pt, see nibble weights list", file.path().string(), name);
+    fail(ErrorCode::InvalidArgument,
+         "file {}: want ImageReward's BLIP, found no tensor {}; take ImageReward.pt, see nibble weights list",
+         file.path().string(), name);
   if (info->shape.rank() != rank)
     fail(ErrorCode::Corrupt, "file {}: tensor {}: want {} dimensions found {}", file.path().string(), name, rank,
          to_string(info->shape));
@@ -27,15 +29,16 @@ int64_t count_layers(const WeightFile& file, const std::string& before, const st
 
 int64_t heads_of(const WeightFile& file, int64_t width) {
   if (width % kHeadWidth != 0)
-    fail(ErrorCode::Unsupported, "file {}: width {}: want a multiple of {}, the width of BLIP's heads", file.path().string(), width,
-         kHeadWidth);
+    fail(ErrorCode::Unsupported, "file {}: width {}: want a multiple of {}, the width of BLIP's heads",
+         file.path().string(), width, kHeadWidth);
   return width / kHeadWidth;
 }
 
 }  // namespace
 
 BlipConfig BlipConfig::from_json(const Json& json, const std::string& where) {
-  const ConfigReader v(json.value("vision", Json::object()), where + " (vision)"), t(json.value("text", Json::object()), where + " (text)");
+  const ConfigReader v(json.value("vision", Json::object()), where + " (vision)"),
+      t(json.value("text", Json::object()), where + " (text)");
   BlipConfig c;
   c.vision.image = v.size("image", c.vision.image), c.vision.patch = v.size("patch", c.vision.patch);
   c.vision.width = v.size("width", c.vision.width), c.vision.mlp_width = v.size("mlp_width", c.vision.mlp_width);
@@ -52,7 +55,8 @@ BlipConfig BlipConfig::deduce(const WeightFile& file, const std::string& prefix)
   const int64_t positions = shape_of(file, visual + "pos_embed", 3)[1];
   const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(positions - 1))));
   if (side * side + 1 != positions)
-    fail(ErrorCode::Corrupt, "file {}: {} positions of pictures: want a square number and one", file.path().string(), positions);
+    fail(ErrorCode::Corrupt, "file {}: {} positions of pictures: want a square number and one", file.path().string(),
+         positions);
   const Shape words = shape_of(file, text + "embeddings.word_embeddings.weight", 2);
   BlipConfig c;
   c.vision = {.image = side * patches[2],

@@ -16,20 +16,28 @@ class Sizes {
 
   Shape shape(const std::string& name, int rank) const {
     const std::optional<TensorInfo> found = tensors_.info(name);
-    if (!found) fail(ErrorCode::InvalidArgument, "file {}: want a CLIP with both towers, found no tensor {}; take the whole model, see nibble weights list", where_, name);
+    if (!found)
+      fail(ErrorCode::InvalidArgument,
+           "file {}: want a CLIP with both towers, found no tensor {}; take the whole model, see nibble weights list",
+           where_, name);
     if (found->shape.rank() != rank)
-      fail(ErrorCode::Corrupt, "file {}: tensor {}: want {} dimensions found {}", where_, name, rank, to_string(found->shape));
+      fail(ErrorCode::Corrupt, "file {}: tensor {}: want {} dimensions found {}", where_, name, rank,
+           to_string(found->shape));
     return found->shape;
   }
   int64_t layers(const std::string& prefix) const {
     int64_t n = 0;
     while (tensors_.has(format("{}.encoder.layers.{}.layer_norm1.weight", prefix, n))) ++n;
-    if (n == 0) fail(ErrorCode::InvalidArgument, "file {}: want a CLIP, found no layers of its {}; take the whole model, see nibble weights list", where_, prefix);
+    if (n == 0)
+      fail(ErrorCode::InvalidArgument,
+           "file {}: want a CLIP, found no layers of its {}; take the whole model, see nibble weights list", where_,
+           prefix);
     return n;
   }
   int64_t heads(int64_t width) const {
     if (width % kHeadWidth != 0)
-      fail(ErrorCode::Unsupported, "file {}: width {}: want a multiple of {}, the width of CLIP's heads", where_, width, kHeadWidth);
+      fail(ErrorCode::Unsupported, "file {}: width {}: want a multiple of {}, the width of CLIP's heads", where_, width,
+           kHeadWidth);
     return width / kHeadWidth;
   }
 
@@ -75,11 +83,11 @@ ClipTowers read_clip_towers(const WeightFile& file) {
   const bool original = file.has("visual.proj");
   const NamedTensors text = named_tensors(file, "", original ? Naming::OpenClip : Naming::AsStored);
   const NamedTensors vision = original ? named_tensors(file, "visual.", Naming::OpenClipVision) : text;
-  ClipTowers towers{text_config(Sizes(text, where)), vision_config(Sizes(vision, where), where), weight_source(text, where),
-                    weight_source(vision, where)};
+  ClipTowers towers{text_config(Sizes(text, where)), vision_config(Sizes(vision, where), where),
+                    weight_source(text, where), weight_source(vision, where)};
   if (towers.text.projection != towers.vision.projection)
-    fail(ErrorCode::Corrupt, "file {}: texts are projected to {} numbers, pictures to {}", where, towers.text.projection,
-         towers.vision.projection);
+    fail(ErrorCode::Corrupt, "file {}: texts are projected to {} numbers, pictures to {}", where,
+         towers.text.projection, towers.vision.projection);
   return towers;
 }
 

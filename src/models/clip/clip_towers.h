@@ -1,5 +1,5 @@
-// Both halves of a published CLIP in one file, under transformers' names or OpenAI's (open_clip's too). The sizes are deduced
-// from the tensors; heads are 64 wide and the activation is QuickGELU, as in every CLIP that OpenAI published.
+// Both halves of a published CLIP in one file, under transformers' names or OpenAI's (open_clip's too). The sizes are
+// deduced from the tensors; heads are 64 wide and the activation is QuickGELU, as in every CLIP that OpenAI published.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ struct ClipTowers {
   std::shared_ptr<const WeightSource> text_weights, vision_weights;
 };
 
-// Throws Error{InvalidArgument} naming the file where it holds no such pair, Error{Corrupt} where shapes contradict each other.
+// Throws Error{InvalidArgument} naming the file where it holds no such pair, Error{Corrupt} where shapes contradict
+// each other.
 ClipTowers read_clip_towers(const WeightFile& file);
 
 }  // namespace nibble::models

@@ -1,4 +1,5 @@
-// The picture half of CLIP (Radford et al. 2021) as transformers' CLIPVisionModelWithProjection names it: ViT-B/32, B/16, L/14.
+// The picture half of CLIP (Radford et al. 2021) as transformers' CLIPVisionModelWithProjection names it: ViT-B/32,
+// B/16, L/14.
 #pragma once
 
 #include <vector>

@@ -11,7 +11,8 @@ class ClipVisionGolden : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ClipVisionGolden, Every_activation_equals_the_reference) {
   const GoldenCase golden(std::string("clip/") + GetParam());
-  const ClipVisionModel clip(Scope(formula_weights(), nullptr), ClipVisionConfig::from_json(golden.config(), GetParam()));
+  const ClipVisionModel clip(Scope(formula_weights(), nullptr),
+                             ClipVisionConfig::from_json(golden.config(), GetParam()));
   const Tensor pixels = moved_axes(golden.input("pixel_values"), true);
   Context context(2);
   Graph graph;
@@ -31,8 +32,9 @@ INSTANTIATE_TEST_SUITE_P(Towers, ClipVisionGolden, ::testing::Values("vision_b_t
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(ClipVision, Picture_sizes_that_the_positions_do_not_fit_are_refused) {
-  const ClipVisionModel clip(Scope(formula_weights(), nullptr),
-                             {.image = 16, .patch = 8, .width = 16, .mlp_width = 32, .layers = 1, .heads = 2, .projection = 8});
+  const ClipVisionModel clip(
+      Scope(formula_weights(), nullptr),
+      {.image = 16, .patch = 8, .width = 16, .mlp_width = 32, .layers = 1, .heads = 2, .projection = 8});
   for (const int64_t side : {20, 24}) {
     Graph graph;
     EXPECT_THROW(clip(graph.input("pixels", {DType::F32, {1, side, side, 3}}, Rate::Prompt)), Error) << side;
