@@ -231,7 +231,7 @@ TEST(Quantized, A_group_norm_before_the_layer_is_quantized_as_it_is_made) {
     for (const Sample& s : samples(rank)) {
       if (s.layer.c.activation == ActivationKind::Float) continue;
       for (const bool with_silu : {false, true})
-        for (const float gamma : {1.0f, 0.3f, 0.02f}) {
+        for (const float gamma : {1.0f, 0.02f}) {
           Context one(1), three(3);
           for (const DType dtype : {DType::F32, DType::BF16}) {
             const NormRun apart = run_after_norm(one, s, with_silu, gamma, dtype, false);
@@ -356,6 +356,51 @@ TEST(Quantized, A_branch_of_zeros_changes_no_bit) {
     Context context(2);
     EXPECT_EQ(run(context, s.layer, s.x, s.shape), run(context, none, s.x, s.shape)) << s.layer.c.text();
   }
+}
+
+// Runs the quantized op of a plan in scratch memory of the size it asked for and returns whether it stayed inside.
+bool stays_in_scratch(Context& context, const Plan& plan) {
+  constexpr size_t kGuard = 1 << 16;
+  for (const PlannedNode& node : plan.nodes()) {
+    if (!node.op || node.op->name() == std::string_view("group_norm")) continue;
+    std::vector<Tensor> tensors;
+    std::vector<TensorRef> in;
+    std::vector<TensorType> types;
+    for (const int input : node.inputs) {
+      const Node& from = plan.graph().node(plan.nodes()[static_cast<size_t>(input)].id);
+      tensors.push_back(from.constant.empty() ? Tensor::zeros(from.type.dtype, from.type.shape) : from.constant);
+      in.push_back({const_cast<void*>(tensors.back().data()), from.type});
+      types.push_back(from.type);
+    }
+    const TensorType& type = plan.graph().node(node.id).type;
+    Tensor out = Tensor::zeros(type.dtype, type.shape);
+    const size_t bytes = node.op->scratch_bytes(context, types, type);
+    const std::shared_ptr<void> memory = allocate(bytes + kGuard);
+    std::byte* scratch = static_cast<std::byte*>(memory.get());
+    std::memset(scratch, 0xa5, bytes + kGuard);
+    node.op->run({context, in, {out.mutable_data(), type}, scratch});
+    for (size_t i = bytes; i < bytes + kGuard; ++i)
+      if (scratch[i] != std::byte{0xa5}) return false;
+  }
+  return true;
+}
+
+// Products of few k keep more panels in a block than those of many: scratch is sized for every product of the op.
+TEST(Quantized, Runs_stay_in_the_scratch_memory_they_ask_for) {
+  for (const CpuMask mask : narrower_masks(detect_cpu()))
+    for (const int64_t k : {72, 520})
+      for (const int64_t rank : {0, 16})
+        for (const Mode& mode : modes())
+          for (const int64_t kernel : {0, 3}) {
+            LayerCase c{{40, 1, k, mode.weights, mode.group}, mode.activation, rank, true, mode.shift, true};
+            if (kernel > 0) c = as_conv(c, kernel, {1, 1, 1, 1, 1});
+            Context context(1, mask);  // the last of several threads would hide what the others write
+            Graph graph;
+            const Value in = graph.input("x", {DType::F32, {2, 3, 3, k}}, Rate::Step);
+            const Tensor zeros = Tensor::zeros(DType::F32, {k});
+            const Value y = RandomLayer(c).record(group_norm(in, graph.constant(zeros), graph.constant(zeros), 4, 1e-5f));
+            ASSERT_TRUE(stays_in_scratch(context, Plan(context, graph, {y}))) << c.text() << " k " << k << " on " << to_string(mask);
+          }
 }
 
 TEST(Quantized, Misfits_are_errors_that_name_op_and_shapes) {
