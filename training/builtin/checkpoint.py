@@ -29,9 +29,10 @@ class MovingAverage:
         self.values = {k: v.detach().clone() for k, v in module.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, module: torch.nn.Module) -> None:
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+    def update(self, module: torch.nn.Module, steps: int = 1) -> None:
+        """`steps`: optimizer steps since the last call."""
+        self.steps += steps
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** steps
         live = module.state_dict()
         keys = [k for k, v in self.values.items() if v.is_floating_point()]
         torch._foreach_lerp_([self.values[k] for k in keys], [live[k] for k in keys], 1 - decay)

@@ -7,10 +7,12 @@ picture of each thing and style comes first, so that training can start before t
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.multiprocessing as multiprocessing
 
 from checkpoint import load_if_present, save_atomically
 from dataset import load_icons, load_pictures
@@ -67,27 +69,33 @@ def freeze(home: Path, pictures: np.ndarray, rows: np.ndarray) -> None:
     save_atomically(vae.state_dict(), home / "vae-frozen.pt")
 
 
-def encode_all(home: Path) -> None:
+def encode_share(worker: int, home: Path, order: np.ndarray, workers: int) -> None:
+    torch.set_num_threads(1)
     icons, pictures = load_icons(home / "data"), load_pictures(home / "data")
-    order = encoding_order(icons)
-    if not (home / "vae-frozen.pt").exists():
-        freeze(home, pictures, order[:SAMPLE])
     vae = make_vae().to(memory_format=torch.channels_last)
     vae.load_state_dict(load_if_present(home / "vae-frozen.pt"))
-    fresh = not (home / "latents.bin").exists()
-    latents, done = open_latents(home, len(icons), "w+" if fresh else "r+")
-    order = order[done[order] == 0]
-    for start in range(0, len(order), BATCH):
-        rows = np.sort(order[start : start + BATCH])
+    latents, done = open_latents(home, len(icons), "r+")
+    share = order[worker::workers]
+    for start in range(0, len(share), BATCH):
+        rows = np.sort(share[start : start + BATCH])
         latents[rows] = encode(vae, pictures, rows).astype(np.float16)
         done[rows] = 1
+
+
+def encode_all(home: Path, workers: int) -> None:
+    icons = load_icons(home / "data")
+    order = encoding_order(icons)
+    if not (home / "vae-frozen.pt").exists():
+        freeze(home, load_pictures(home / "data"), order[:SAMPLE])
+    fresh = not (home / "latents.bin").exists()
+    _, done = open_latents(home, len(icons), "w+" if fresh else "r+")
+    multiprocessing.spawn(encode_share, (home, order[done[order] == 0], workers), nprocs=workers)
     print(f"{int(done.sum())} of {len(icons)} pictures encoded")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    encode_all(options.home)
+    encode_all(options.home, options.workers)

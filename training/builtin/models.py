@@ -26,19 +26,19 @@ def make_vae() -> AutoencoderKL:
 def make_text_encoder() -> CLIPTextModel:
     return CLIPTextModel(CLIPTextConfig(
         vocab_size=VOCABULARY, hidden_size=TEXT_WIDTH, intermediate_size=4 * TEXT_WIDTH,
-        projection_dim=TEXT_WIDTH, num_hidden_layers=4, num_attention_heads=4,
+        projection_dim=TEXT_WIDTH, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=MAX_TOKENS, hidden_act="quick_gelu",
         bos_token_id=VOCABULARY - 2, eos_token_id=VOCABULARY - 1, pad_token_id=VOCABULARY - 1))
 
 
 def make_unet() -> UNet2DConditionModel:
-    """Attention and cross-attention at 8x8 and 4x4 (middle); plain residual blocks at 16x16."""
+    """Attention and cross-attention at 8x8 and 4x4; few channels and plain residual blocks at 16x16."""
     return UNet2DConditionModel(
         sample_size=LATENT_SIZE, in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS,
-        block_out_channels=(128, 128, 192), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 2, 3),  # diffusers reads this as the number of heads: 64 wide each
+        block_out_channels=(64, 128, 192), layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(1, 2, 3),  # diffusers reads this as the number of heads: 64 wide each
         cross_attention_dim=TEXT_WIDTH, norm_num_groups=32)
 
 

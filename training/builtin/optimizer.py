@@ -9,13 +9,19 @@ import torch
 
 
 def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Iterates on the Gram matrix: with X' = P(G) X and G = X X^T, G' = P G P, and all of them commute."""
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix.shape[0] <= matrix.shape[1]
     x = matrix if wide else matrix.T
     x = x / (x.norm() + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    gram = x @ x.T
+    identity = torch.eye(len(gram))
+    for step in range(steps):
+        polynomial = torch.addmm(a * identity + b * gram, gram, gram, alpha=c)
+        total = polynomial @ total if step else polynomial
+        if step + 1 < steps:
+            gram = polynomial @ gram @ polynomial
+    x = total @ x
     return x if wide else x.T
 
 

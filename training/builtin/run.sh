@@ -3,7 +3,7 @@
 # usage: training/builtin/run.sh [OUT]      (default OUT: models/emoji)
 # Every stage resumes from what it left; stop it at any time and start it again.
 # NIBBLE_EMOJI_HOME  working folder, about 1.5 GB  (default ~/.cache/nibble/emoji)
-# VAE_MINUTES, UNET_MINUTES, DECODER_MINUTES, THREADS
+# VAE_MINUTES, TEXT_MINUTES, UNET_MINUTES, DECODER_MINUTES, THREADS
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -30,8 +30,9 @@ run captions.py "$home/data"
 if [ ! -f "$home/vae-frozen.pt" ]; then
   run train_vae.py --home "$home" --minutes "${VAE_MINUTES:-55}" --threads "$threads"
 fi
-run latents.py --home "$home" --threads "$threads"
-run train_unet.py --home "$home" --until "${UNET_MINUTES:-600}" --threads "$threads"
+run latents.py --home "$home" --workers "$threads"
+run train_text.py --home "$home" --minutes "${TEXT_MINUTES:-16}"
+run train_unet.py --home "$home" --until "${UNET_MINUTES:-600}" --workers "$threads"
 run train_vae.py --home "$home" --decoder-only --minutes "${DECODER_MINUTES:-60}" \
   --threads "$threads"
 run export.py --home "$home" --out "$out"

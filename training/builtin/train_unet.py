@@ -1,70 +1,32 @@
 """Trains the UNet and the text encoder together on cached latents. Resumes from its checkpoint.
 
-usage: train_unet.py --home DIR [--until 600] [--lr 1.5e-3] [--decay-minutes 0]
-v-prediction with min-SNR weighting (Hang et al., 2023), 10 % empty captions.
+usage: train_unet.py --home DIR [--until 600] [--workers 2] [--lr 1.5e-3] [--decay-minutes 0]
+v-prediction, 10 % empty captions. Errors of nearly clean latents count less (min-SNR's bound, Hang et al.,
+2023), those of noisy ones in full, since that is where words decide the shape. Every worker has a core and
+examples of its own; about every EXCHANGE seconds their weights are averaged, each counting by the steps it made
+(local SGD, Stich, 2019). Worker 0 goes on until the others are ready, so that a busy core holds up nobody.
 """
 
 import argparse
-import collections
+import os
 import random
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import CLIPTokenizer
+import torch.distributed as dist
+import torch.multiprocessing as multiprocessing
 
-from captions import caption, load_things, split_of
 from checkpoint import Clock, Log, MovingAverage, load_if_present, save_atomically
-from latents import open_latents
-from models import MAX_TOKENS, make_text_encoder, make_training_scheduler, make_unet
+from examples import PLAIN, Examples
+from models import make_text_encoder, make_training_scheduler, make_unet
 from optimizer import Optimizer
+from winograd import speed_up
 
 SNR_LIMIT = 5.0
-EMPTY_CAPTIONS = 0.1
-PLAIN = ("conv_in", "conv_out", "embedding")
-
-
-class Examples:
-    """Latents with captions. Variants of one thing in one style share their weight in part."""
-
-    def __init__(self, home: Path, seed: int):
-        icons, self.things = load_things(home / "data")
-        self.latents, self.done = open_latents(home, len(icons), "r")
-        self.tokenizer = CLIPTokenizer.from_pretrained(home / "tokenizer")
-        self.splits = np.array(split_of(icons, self.things))
-        variants = collections.Counter((i.key, i.style) for i in icons)
-        self.weights = np.array([variants[i.key, i.style] ** -0.6 for i in icons])
-        self.random = np.random.default_rng(seed)
-        self.choose = random.Random(seed)
-        self.refresh()
-
-    def refresh(self) -> None:
-        self.rows = np.flatnonzero((self.splits == "train") & (self.done == 1))
-        weights = self.weights[self.rows]
-        self.chances = np.cumsum(weights / weights.sum())
-
-    def tokens(self, texts: list[str]) -> torch.Tensor:
-        return torch.tensor(self.tokenizer(texts, padding="max_length", max_length=MAX_TOKENS,
-                                           truncation=True).input_ids)
-
-    def latents_of(self, rows: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(self.latents[rows].astype(np.float32))
-
-    def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Latents [count, 8, 16, 16] and token ids [count, 32]."""
-        picks = np.searchsorted(self.chances, self.random.random(count))
-        rows = self.rows[np.minimum(picks, len(self.rows) - 1)]
-        texts = ["" if self.choose.random() < EMPTY_CAPTIONS else
-                 caption(self.things[row], self.choose) for row in rows]
-        return self.latents_of(rows), self.tokens(texts)
-
-    def held_out(self, split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = np.flatnonzero((self.splits == split) & (self.done == 1))
-        rows = np.random.default_rng(0).permutation(rows)[:count]
-        choose = random.Random(0)
-        return (self.latents_of(rows),
-                self.tokens([caption(self.things[row], choose) for row in rows]))
+EXCHANGE = 20.0
+AVERAGED = 0.999  # of the moving average, once a step
 
 
 class Denoising:
@@ -74,8 +36,7 @@ class Denoising:
         self.unet, self.text_encoder = unet, text_encoder
         self.schedule = make_training_scheduler()
         signal = self.schedule.alphas_cumprod
-        snr = signal / (1 - signal)
-        self.weights = snr.clamp(max=SNR_LIMIT) / (snr + 1)
+        self.weights = (SNR_LIMIT * (1 - signal) / signal).clamp(max=1)
 
     def loss(self, latents, tokens, generator=None):
         count = len(latents)
@@ -103,51 +64,94 @@ def held_out_loss(parts, averages, examples: Examples, split: str) -> float:
     return value
 
 
-def train(home: Path, until: float, lr: float, batch: int, decay_minutes: float) -> None:
-    torch.manual_seed(int(time.time()))
-    unet = make_unet().to(memory_format=torch.channels_last)
-    text_encoder = make_text_encoder()
-    both = torch.nn.ModuleList([unet, text_encoder])
-    averages = [MovingAverage(unet, 0.999), MovingAverage(text_encoder, 0.999)]
-    optimizer = Optimizer(both, lr, 0.01, PLAIN)
-    path, step, spent = home / "unet.pt", 0, 0.0
-    state = load_if_present(path)
-    if state:
-        unet.load_state_dict(state["unet"])
-        text_encoder.load_state_dict(state["text"])
-        averages[0].load_state_dict(state["unet_ema"])
-        averages[1].load_state_dict(state["text_ema"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, spent = state["step"], state["seconds"]
-    state = None
-    examples, denoising = Examples(home, step + 1), Denoising(unet, text_encoder)
-    log, clock = Log(home / "unet.jsonl"), Clock(spent)
-    stop_at, next_log, losses, samples = until * 60, spent + 240, [], 0
-    while clock.spent < stop_at and not clock.stopping:
-        loss = denoising.loss(*examples.batch(batch))
+@torch.no_grad()
+def exchange(module: torch.nn.Module, steps: int, stop: bool) -> tuple[int, bool]:
+    """Averages the weights of all workers by the steps they made; gives the sum of steps, and whether any stops."""
+    values = [p.data for p in module.parameters()]
+    flat = torch.cat([v.flatten() for v in values] + [torch.ones(1)]) * max(steps, 1e-3)
+    dist.all_reduce(flat)
+    flat /= flat[-1].clone()
+    for value, mean in zip(values, flat[:-1].split([v.numel() for v in values])):
+        value.copy_(mean.view_as(value))
+    told = torch.tensor([float(steps), float(stop)])
+    dist.all_reduce(told)
+    return int(told[0]), bool(told[1] > 0)
+
+
+class Trainer:
+    """One worker's model, optimizer and state; worker 0 keeps the checkpoint and the average."""
+
+    def __init__(self, home: Path, worker: int, lr: float):
+        self.path, self.worker, self.lr = home / "unet.pt", worker, lr
+        self.unet = speed_up(make_unet().to(memory_format=torch.channels_last))
+        self.text_encoder = make_text_encoder()
+        self.both = torch.nn.ModuleList([self.unet, self.text_encoder])
+        self.optimizer = Optimizer(self.both, lr, 0.01, PLAIN)
+        self.step, self.spent = 0, 0.0
+        state = load_if_present(self.path)
+        start = load_if_present(home / "text.pt")
+        if start and not state:
+            self.text_encoder.load_state_dict(start["text"])
+        self.averages = [MovingAverage(part, AVERAGED) for part in self.both]
+        if state:
+            self.unet.load_state_dict(state["unet"])
+            self.text_encoder.load_state_dict(state["text"])
+            self.averages[0].load_state_dict(state["unet_ema"])
+            self.averages[1].load_state_dict(state["text_ema"])
+            if "optimizer" in state:
+                self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.spent = state["step"], state["seconds"]
+
+    def save(self, spent: float) -> None:
+        save_atomically({"unet": self.unet.state_dict(), "text": self.text_encoder.state_dict(),
+                         "unet_ema": self.averages[0].state_dict(), "text_ema": self.averages[1].state_dict(),
+                         "step": self.step, "optimizer": self.optimizer.state_dict(),
+                         "seconds": spent}, self.path)
+
+    def update(self, loss: torch.Tensor, decay: float) -> None:
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-        left = (stop_at - clock.spent) / 60
-        decay = min(1.0, left / decay_minutes) if decay_minutes > 0 else 1.0
-        optimizer.step(lr * min(1.0, (step + 1) / 60) * max(decay, 0.02))
-        for average, part in zip(averages, both):
-            average.update(part)
-        losses.append(float(loss.detach()))
-        step, samples = step + 1, samples + batch
-        clock.tick()
-        if clock.save_is_due() or clock.spent >= stop_at:
-            save_atomically({"unet": unet.state_dict(), "text": text_encoder.state_dict(),
-                             "unet_ema": averages[0].state_dict(),
-                             "text_ema": averages[1].state_dict(), "step": step,
-                             "optimizer": optimizer.state_dict(), "seconds": clock.spent}, path)
-            examples.refresh()
-        if clock.spent >= next_log:
-            next_log = clock.spent + 300
-            log.write(step=step, seconds=clock.spent, samples=samples, loss=float(np.mean(losses)),
-                      held_out_style=held_out_loss(both, averages, examples, "style"),
-                      rows=len(examples.rows), cpu_seconds=time.process_time(),
-                      at=time.strftime("%H:%M:%S"))
-            losses = []
+        torch.nn.utils.clip_grad_norm_(self.both.parameters(), 1.0)
+        self.optimizer.step(self.lr * min(1.0, (self.step + 1) / 60) * max(decay, 0.02))
+
+
+def train(worker: int, o: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    store = dist.FileStore(str(o.home / f"workers-{os.getppid()}"), o.workers)
+    dist.init_process_group("gloo", store=store, rank=worker, world_size=o.workers)
+    random.seed(time.time_ns() + worker)
+    torch.manual_seed(time.time_ns() % 2**40 + worker)
+    trainer = Trainer(o.home, worker, o.lr)
+    examples = Examples(o.home, (trainer.step + 1) * o.workers + worker)
+    denoising = Denoising(trainer.unet, trainer.text_encoder)
+    exchange(trainer.both, 1, False)
+    log, clock = Log(o.home / "unet.jsonl"), Clock(trainer.spent)
+    stop_at, next_log, losses, stopping, rounds = o.until * 60, clock.spent + 240, [], False, 0
+    while clock.spent < stop_at and not stopping:
+        until, made, ready = clock.spent + EXCHANGE, 0, f"ready-{rounds}"
+        while clock.spent < until or (worker == 0 and store.add(ready, 0) < o.workers - 1):
+            left = (stop_at - clock.spent) / 60
+            loss = denoising.loss(*examples.batch(o.batch))
+            trainer.update(loss, min(1.0, left / o.decay_minutes) if o.decay_minutes > 0 else 1.0)
+            losses.append(float(loss.detach()))
+            made += 1
+            clock.tick()
+        if worker > 0:
+            store.add(ready, 1)
+        rounds += 1
+        steps, stopping = exchange(trainer.both, made, clock.stopping or clock.spent >= stop_at)
+        trainer.step += steps
+        if worker == 0:
+            for average, part in zip(trainer.averages, trainer.both):
+                average.update(part, steps)
+            if stopping or clock.save_is_due():
+                trainer.save(clock.spent)
+            if clock.spent >= next_log:
+                next_log = clock.spent + 300
+                log.write(step=trainer.step, seconds=clock.spent, samples=trainer.step * o.batch, loss=float(np.mean(losses)),
+                          held_out_style=held_out_loss(trainer.both, trainer.averages, examples, "style"),
+                          cpu_seconds=time.process_time(), at=time.strftime("%H:%M:%S"))
+                losses = []
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
@@ -156,9 +160,8 @@ if __name__ == "__main__":
     parser.add_argument("--until", type=float, default=600,
                         help="minutes of training over all runs")
     parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=32, help="pictures a step and worker")
     parser.add_argument("--decay-minutes", type=float, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    o = parser.parse_args()
-    torch.set_num_threads(o.threads)
-    train(o.home, o.until, o.lr, o.batch, o.decay_minutes)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    multiprocessing.spawn(train, (options,), nprocs=options.workers)
