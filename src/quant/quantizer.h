@@ -53,7 +53,8 @@ struct LayerSolution {
   double error = 0;                // |y - y'|^2 / |y|^2 on the observed inputs; of the weight where there are none
 };
 
-// Layers that read the same input share one smoothing vector: its maxima are taken over all their weights.
+// Layers that read the same input, in the same format: they share one smoothing vector, whose maxima are taken over all
+// their weights, and one `down`, found for the weights one under the other.
 std::vector<LayerSolution> solve(Context& context, const Method& method, const std::vector<LayerProblem>& layers, uint64_t seed);
 
 // --- Steps, for tests and for new methods.

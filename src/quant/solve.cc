@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "quant/quantizer.h"
 #include "tensor/dtype.h"
@@ -130,21 +131,41 @@ void round_to_bf16(Matrix& m) {
   for (float& v : m.values) v = to_float(to_bf16(v));
 }
 
+// The branches of layers that share an input: their weights one under the other, so that all have the same `down`.
+std::vector<Branch> find_branches(Context& context, const std::vector<LayerProblem>& layers,
+                                  const std::vector<Matrix>& smoothed, const Matrix& x, uint64_t seed) {
+  const LayerProblem& first = layers[0];
+  QuantShape shape = first.shape;
+  shape.n = 0;
+  for (const LayerProblem& p : layers) shape.n += p.shape.n;
+  Matrix stacked(shape.n, smoothed[0].cols);
+  auto to = stacked.values.begin();
+  for (const Matrix& m : smoothed) to = std::copy(m.values.begin(), m.values.end(), to);
+  const Branch whole =
+      find_branch(context, stacked, shape, form_of(first), some_rows(x, kBranchRows), first.rank, kRounds, seed);
+  std::vector<Branch> out;
+  const float* up = whole.up.values.data();
+  for (const LayerProblem& p : layers) {
+    Branch part{Matrix(p.shape.n, whole.up.cols), whole.down, {}};
+    std::copy_n(up, part.up.values.size(), part.up.values.data());
+    up += part.up.values.size();
+    out.push_back(std::move(part));
+  }
+  return out;
+}
+
 // W' - up · down, with the branch in the values that will be stored.
-Matrix take_branch(Context& context, const Method& method, const LayerProblem& p, const Matrix& smoothed, const Matrix& x,
-                   LayerSolution& out, uint64_t seed) {
-  if (!method.low_rank || p.rank == 0) return smoothed;
-  Branch branch = find_branch(context, smoothed, p.shape, form_of(p), some_rows(x, kBranchRows), p.rank, kRounds, seed);
+Matrix take_branch(Context& context, Branch branch, const Matrix& smoothed, LayerSolution& out) {
   out.up = std::move(branch.up);
   out.down = scaled_columns(std::move(branch.down), out.input_scale);  // against the raw input
   round_to_bf16(out.up);
   round_to_bf16(out.down);
   Matrix rest = smoothed;
   const Matrix stored = product_nn(context, out.up, out.down);
-  const int64_t k = p.shape.k;
+  const int64_t k = static_cast<int64_t>(out.input_scale.size());
   for (int64_t n = 0; n < rest.rows; ++n)
     for (int64_t i = 0; i < rest.cols; ++i)
-      rest.row(n)[i] -= out.input_scale.empty() ? stored.row(n)[i] : stored.row(n)[i] / out.input_scale[static_cast<size_t>(i % k)];
+      rest.row(n)[i] -= k == 0 ? stored.row(n)[i] : stored.row(n)[i] / out.input_scale[static_cast<size_t>(i % k)];
   return rest;
 }
 
@@ -198,25 +219,38 @@ void finish(Context& context, const Method& method, const LayerProblem& p, const
   out.error = whole > 0 ? error / whole : 0;
 }
 
-LayerSolution solve_layer(Context& context, const Method& method, const LayerProblem& p, const std::vector<float>& s, uint64_t seed) {
+LayerSolution round_unobserved(Context& context, const LayerProblem& p) {
   LayerSolution out;
-  out.input_scale = reciprocals(s);
-  const bool observed = p.inputs != nullptr && p.inputs->rows.rows > 0;
-  out.shift = observed && p.activation == ActivationKind::Int4 ? p.shift : 0;
-  const Matrix smoothed = scaled_columns(p.weight, s);
-  if (!observed) {
-    out.weight = round_to_nearest(context, smoothed, p.shape);
-    Matrix difference = executed_matrix(out.weight, form_of(p));
-    for (size_t i = 0; i < difference.values.size(); ++i) difference.values[i] -= smoothed.values[i];
-    const double whole = squares(smoothed);
-    out.error = whole > 0 ? squares(difference) / whole : 0;
-    return out;
+  out.weight = round_to_nearest(context, p.weight, p.shape);
+  Matrix difference = executed_matrix(out.weight, form_of(p));
+  for (size_t i = 0; i < difference.values.size(); ++i) difference.values[i] -= p.weight.values[i];
+  const double whole = squares(p.weight);
+  out.error = whole > 0 ? squares(difference) / whole : 0;
+  return out;
+}
+
+std::vector<LayerSolution> solve_observed(Context& context, const Method& method,
+                                          const std::vector<LayerProblem>& layers, uint64_t seed) {
+  const LayerProblem& first = layers[0];
+  const std::vector<float> s = method.smoothing ? find_smoothing(context, layers) : std::vector<float>();
+  const std::vector<float> input_scale = reciprocals(s);
+  const float shift = first.activation == ActivationKind::Int4 ? first.shift : 0;
+  const Matrix x = simulate_activations(context.cpu, *first.inputs, first.shape, first.activation, shift, input_scale);
+  std::vector<Matrix> rest;
+  for (const LayerProblem& p : layers) rest.push_back(scaled_columns(p.weight, s));
+  const bool branched = method.low_rank && first.rank > 0;
+  std::vector<Branch> branches =
+      branched ? find_branches(context, layers, rest, x, seed) : std::vector<Branch>(layers.size());
+  std::vector<LayerSolution> out(layers.size());
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerProblem& p = layers[i];
+    out[i].input_scale = input_scale, out[i].shift = shift;
+    if (branched) rest[i] = take_branch(context, std::move(branches[i]), rest[i], out[i]);
+    const bool gptq = method.gptq && p.shape.kind == WeightKind::Int4;
+    out[i].weight = gptq ? round_with_gptq(context, rest[i], p.shape, form_of(p), x, moves_means(p, out[i]))
+                         : round_to_nearest(context, rest[i], p.shape);
+    finish(context, method, p, x, out[i]);
   }
-  const Matrix x = simulate_activations(context.cpu, *p.inputs, p.shape, p.activation, out.shift, out.input_scale);
-  const Matrix rest = take_branch(context, method, p, smoothed, x, out, seed);
-  const bool gptq = method.gptq && p.shape.kind == WeightKind::Int4;
-  out.weight = gptq ? round_with_gptq(context, rest, p.shape, form_of(p), x, moves_means(p, out)) : round_to_nearest(context, rest, p.shape);
-  finish(context, method, p, x, out);
   return out;
 }
 
@@ -238,12 +272,16 @@ std::vector<std::string> method_names() {
 }
 
 std::vector<LayerSolution> solve(Context& context, const Method& method, const std::vector<LayerProblem>& layers, uint64_t seed) {
-  std::vector<LayerSolution> out;
-  if (layers.empty()) return out;
+  if (layers.empty()) return {};
   const LayerProblem& first = layers[0];
-  const bool observed = first.inputs != nullptr && first.inputs->rows.rows > 0;
-  const std::vector<float> s = method.smoothing && observed ? find_smoothing(context, layers) : std::vector<float>();
-  for (const LayerProblem& p : layers) out.push_back(solve_layer(context, method, p, s, seed));
+  for (const LayerProblem& p : layers)
+    NIBBLE_CHECK(p.inputs == first.inputs && p.rank == first.rank && p.shape.k == first.shape.k &&
+                     p.shape.taps == first.shape.taps && p.shape.kind == first.shape.kind &&
+                     p.shape.group == first.shape.group && p.activation == first.activation && p.shift == first.shift,
+                 "{} is solved with {}", p.name, first.name);
+  if (first.inputs != nullptr && first.inputs->rows.rows > 0) return solve_observed(context, method, layers, seed);
+  std::vector<LayerSolution> out;
+  for (const LayerProblem& p : layers) out.push_back(round_unobserved(context, p));
   return out;
 }
 

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
+
+#include "base/error.h"
+#include "base/file.h"
 
 namespace nibble {
 namespace {
@@ -42,6 +46,33 @@ TEST(QuantFormat, The_documented_place_of_a_code) {
   const PackedWeight packed = pack(w);
   EXPECT_EQ(packed.codes[512 + 64 + 2], 0x8d);
   EXPECT_EQ(packed.codes[3 * 4 + 2], 0x18);
+}
+
+std::string hexadecimal(const std::vector<uint8_t>& bytes, size_t begin, size_t count) {
+  std::string text;
+  for (size_t i = begin; i < begin + count; ++i) text += format("{}{:02x}", i == begin ? "" : " ", bytes[i]);
+  return text;
+}
+
+TEST(QuantFormat, The_example_of_the_page_is_what_the_code_does) {
+  const std::string page = read_file(std::filesystem::path(NIBBLE_SOURCE_DIR) / "docs/format.md");
+  const auto shown = [&page](const std::string& line) { return page.find("\n" + line + "\n") != std::string::npos; };
+  QuantWeight w{{2, 1, 8, WeightKind::Int4, 64},
+                {1, 2, 3, 4, -1, -2, -3, -4, 7, -7, 0, 0, 5, 0, 0, -7},
+                {0.01f, 0.01f},
+                {1161, kRatioMax}};
+  const PackedWeight four = pack(w);
+  ASSERT_EQ(four.codes.size(), 256u);
+  EXPECT_TRUE(shown(hexadecimal(four.codes, 0, 12))) << hexadecimal(four.codes, 0, 12);
+  EXPECT_EQ(std::count(four.codes.begin() + 8, four.codes.end(), 0x88), 248);
+  EXPECT_NEAR(executed_weight(w, Executed::Exact)[3], 0.3628125, 1e-7);
+  EXPECT_NEAR(executed_weight(w, Executed::Panel)[3], 0.36, 1e-7);
+  w.shape.kind = WeightKind::Int8, w.ratios.clear();
+  const PackedWeight eight = pack(w);
+  ASSERT_EQ(eight.codes.size(), 512u);
+  EXPECT_TRUE(shown(hexadecimal(eight.codes, 0, 12))) << hexadecimal(eight.codes, 0, 12);
+  EXPECT_TRUE(shown(hexadecimal(eight.codes, 64, 12))) << hexadecimal(eight.codes, 64, 12);
+  EXPECT_EQ(std::count(eight.codes.begin() + 128, eight.codes.end(), 0), 384);
 }
 
 TEST(QuantFormat, Four_and_a_quarter_bits_in_groups_of_64) {

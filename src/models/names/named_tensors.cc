@@ -7,6 +7,8 @@
 namespace nibble::models {
 namespace {
 
+constexpr std::string_view kCodes = ".codes", kDown = ".down";
+
 Shape changed_shape(const TensorInfo& info, TensorChange change) {
   const Shape& s = info.shape;
   switch (change) {
@@ -76,10 +78,29 @@ NamedTensors::NamedTensors(WeightFile file, std::map<std::string, TensorAlias, s
   if (text == file_.metadata().end()) return;
   layers_ = std::make_shared<const Json>(parse_json(text->second, file_.path().string() + " (" + kLayersKey + ")"));
   if (!layers_->is_object()) fail(ErrorCode::Corrupt, "file {}: {}: want a JSON object", file_.path().string(), kLayersKey);
+  find_shared_downs();
+}
+
+void NamedTensors::find_shared_downs() {
+  for (const auto& [name, alias] : aliases_) {
+    if (!name.ends_with(kCodes) || !alias.source.ends_with(kCodes)) continue;
+    const auto record = layers_->find(alias.source.substr(0, alias.source.size() - kCodes.size()));
+    if (record == layers_->end() || !record->is_object()) continue;
+    const auto owner = record->find(kDownOfKey);
+    if (owner == record->end() || !owner->is_string()) continue;
+    const std::string source = owner->get<std::string>() + std::string(kDown);
+    if (file_.info(source) != nullptr)
+      shared_[name.substr(0, name.size() - kCodes.size()) + std::string(kDown)] = {source};
+  }
+}
+
+const TensorAlias* NamedTensors::alias_of(std::string_view name) const {
+  for (const auto* names : {&aliases_, &shared_})
+    if (const auto found = names->find(name); found != names->end()) return &found->second;
+  return nullptr;
 }
 
 std::optional<QuantRecord> NamedTensors::quantized(const std::string& path) const {
-  constexpr std::string_view kCodes = ".codes";
   if (!layers_) return std::nullopt;
   const auto alias = aliases_.find(path + std::string(kCodes));
   if (alias == aliases_.end()) return std::nullopt;
@@ -112,17 +133,17 @@ std::vector<TensorInfo> NamedTensors::tensors() const {
 }
 
 std::optional<TensorInfo> NamedTensors::info(std::string_view name) const {
-  const auto found = aliases_.find(name);
-  if (found == aliases_.end()) return std::nullopt;
-  const TensorInfo* source = file_.info(found->second.source);
-  NIBBLE_CHECK(source != nullptr, "alias of {}", found->second.source);
-  return TensorInfo{found->first, source->dtype, changed_shape(*source, found->second.change)};
+  const TensorAlias* alias = alias_of(name);
+  if (alias == nullptr) return std::nullopt;
+  const TensorInfo* source = file_.info(alias->source);
+  NIBBLE_CHECK(source != nullptr, "alias of {}", alias->source);
+  return TensorInfo{std::string(name), source->dtype, changed_shape(*source, alias->change)};
 }
 
 std::optional<Tensor> NamedTensors::find(std::string_view name) const {
   const std::optional<TensorInfo> wanted = info(name);
   if (!wanted) return std::nullopt;
-  const TensorAlias& alias = aliases_.find(name)->second;
+  const TensorAlias& alias = *alias_of(name);
   const Tensor source = file_.get(alias.source);
   const int64_t rows = wanted->shape.rank() > 0 ? wanted->shape[0] : 0;
   switch (alias.change) {

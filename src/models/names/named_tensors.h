@@ -50,14 +50,23 @@ class NamedTensors {
   size_t bytes() const;
 
  private:
+  const TensorAlias* alias_of(std::string_view name) const;
+  void find_shared_downs();
+
   WeightFile file_;
   std::map<std::string, TensorAlias, std::less<>> aliases_;
+  std::map<std::string, TensorAlias, std::less<>>
+      shared_;                          // names of tensors that are another layer's; not in tensors()
   std::shared_ptr<const Json> layers_;  // null: nothing is quantized
 };
 
 // Metadata of a quantized file: JSON {"unet.mid_block…to_q": {"weights", "activations", "group", "rank", "shift", "smoothed",
 // "error"}}, keys as in the file.
 constexpr const char* kLayersKey = "nibble.layers";
+// In a record: the layer, as the keys name it, whose tensor `down` this one reads too.
+constexpr const char* kDownOfKey = "down_of";
+// JSON: how the file was made (docs/format.md), for people.
+constexpr const char* kQuantizationKey = "nibble.quantization";
 Json to_json(const QuantRecord& record);
 
 // For nn::Scope; shares the file. `label` names it in messages.

@@ -19,17 +19,21 @@ size_t layer_bytes(const PlannedLayer& layer, const quant::Method& method) {
   const int64_t rank = method.low_rank ? layer.rank : 0;
   const bool smoothed = method.smoothing;
   size_t bytes = s.code_bytes() + static_cast<size_t>(s.scale_count()) * sizeof(float) + kHeaderOfLayer;
-  const size_t tensors = 3 + (s.kind == WeightKind::Int4 ? 1 : 0) + (smoothed ? 1 : 0) + (rank > 0 ? 2 : 0);  // a bias among them
+  const bool owns_down = rank > 0 && layer.shares_down.empty();
+  const size_t tensors = 3 + (s.kind == WeightKind::Int4 ? 1 : 0) + (smoothed ? 1 : 0) + (rank > 0 ? 1 : 0) +
+                         (owns_down ? 1 : 0);  // a bias among them
   bytes += tensors * kHeaderOfTensor;
   if (s.kind == WeightKind::Int4) bytes += static_cast<size_t>(s.ratio_count()) * sizeof(int16_t);
   if (smoothed) bytes += static_cast<size_t>(s.k) * sizeof(float);
-  return bytes + static_cast<size_t>(rank * (s.taps * s.k + s.panels() * kPanelChannels)) * sizeof(BFloat16);
+  return bytes +
+         static_cast<size_t>(rank * ((owns_down ? s.taps * s.k : 0) + s.panels() * kPanelChannels)) * sizeof(BFloat16);
 }
 
 PlannedLayer raised(PlannedLayer layer) {
   layer.shape.kind = WeightKind::Int8;
   layer.rank = 0;
   layer.raised = true;
+  layer.shares_down.clear();
   if (layer.activation == ActivationKind::Int4) layer.activation = ActivationKind::Int8;
   return layer;
 }
@@ -80,22 +84,28 @@ void raise_layers(const models::ModelSource& source, const QuantizeRequest& requ
                   std::vector<PlannedLayer>& layers) {
   const quant::Method& method = quant::method_from_name(request.method);
   struct Candidate {
-    size_t layer, extra;
+    std::vector<size_t> layers;  // those that share a branch rise together
+    size_t extra;
     double worth;  // error taken away for each byte
   };
   std::vector<Candidate> candidates;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    if (layers[i].shape.kind != WeightKind::Int4) continue;
-    const size_t now = layer_bytes(layers[i], method), then = layer_bytes(raised(layers[i]), method);
+  for (const std::vector<size_t>& group : solved_together(layers)) {
+    if (layers[group[0]].shape.kind != WeightKind::Int4) continue;
+    size_t now = 0, then = 0;
+    double error = 0;
+    for (const size_t i : group) {
+      now += layer_bytes(layers[i], method), then += layer_bytes(raised(layers[i]), method);
+      error += solved_error(work, i, layers[i]);
+    }
     const size_t extra = then > now ? then - now : 0;
-    candidates.push_back({i, extra, solved_error(work, i, layers[i]) / static_cast<double>(std::max<size_t>(extra, 1))});
+    candidates.push_back({group, extra, error / static_cast<double>(std::max<size_t>(extra, 1))});
   }
   std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worth > b.worth; });
   size_t left = request.target_bytes - predicted_bytes(source, layers, request.method);
   for (const Candidate& c : candidates) {
     if (c.extra > left) continue;
     left -= c.extra;
-    layers[c.layer] = raised(layers[c.layer]);
+    for (const size_t i : c.layers) layers[i] = raised(layers[i]);
   }
 }
 

@@ -42,6 +42,14 @@ struct File {
   }
 };
 
+// The layer's `down` becomes another layer's.
+void share_down(File& file) {
+  const std::string owner = kLayer.substr(0, kLayer.rfind('.')) + ".to_k";
+  file.tensors[owner + ".down"] = file.of_layer("down");
+  file.tensors.erase(kLayer + ".down");
+  file.records[kLayer][models::kDownOfKey] = owner;
+}
+
 void write_tiny_model(const fs::path& folder) {
   fs::copy(kModel, folder, fs::copy_options::recursive);
   const auto source = formula_weights();
@@ -124,6 +132,9 @@ TEST_F(HostileFile, The_undamaged_file_runs_also_with_a_branch) {
   file.add_branch(8);
   write(file);
   use(bad());
+  share_down(file);
+  write(file);
+  use(bad());
 }
 
 TEST_F(HostileFile, Tensors_of_another_size_type_or_content) {
@@ -150,6 +161,10 @@ TEST_F(HostileFile, Records_that_the_tensors_contradict) {
   refused("int8 codes as int4", [](File& f) { f.records[kLayer]["weights"] = "int8"; });
   refused("another group", [](File& f) { f.records[kLayer]["group"] = 32, f.resize("ratios", 16); });
   refused("a larger rank", [](File& f) { f.add_branch(8), f.records[kLayer]["rank"] = 16; });
+  for (const Json& owner : {Json("unet.nowhere"), Json(kLayer), Json(3), Json(nullptr)})
+    refused("down of " + owner.dump(),
+            [&](File& f) { f.add_branch(8), share_down(f), f.records[kLayer][models::kDownOfKey] = owner; });
+  refused("down of another size", [](File& f) { f.add_branch(8), f.resize("down", 8), share_down(f); });
   for (const char* leaf : {"down", "up"}) {
     refused(std::string("size of ") + leaf, [&](File& f) { f.add_branch(8), f.resize(leaf, 8); });
     refused(std::string("type of ") + leaf,

@@ -3,7 +3,9 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <tuple>
 
 #include "base/error.h"
 
@@ -167,7 +169,24 @@ std::vector<PlannedLayer> plan_layers(const models::ModelSource& source, const Q
   std::vector<PlannedLayer> layers;
   for (const models::ModelPart& part : source.parts)
     if (!part.weights.empty()) plan_part(source, part.name, request, layers);
+  for (const std::vector<size_t>& group : solved_together(layers))
+    for (size_t i = 1; i < group.size() && layers[group[0]].rank > 0; ++i)
+      layers[group[i]].shares_down = layers[group[0]].name();
   return layers;
+}
+
+std::vector<std::vector<size_t>> solved_together(const std::vector<PlannedLayer>& layers) {
+  std::vector<std::vector<size_t>> groups;
+  std::map<std::tuple<std::string, std::string, WeightKind, ActivationKind, int64_t>, size_t> known;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const PlannedLayer& l = layers[i];
+    size_t at = groups.size();
+    if (!l.input_group.empty())
+      at = known.try_emplace({l.part, l.input_group, l.shape.kind, l.activation, l.rank}, at).first->second;
+    if (at == groups.size()) groups.emplace_back();
+    groups[at].push_back(i);
+  }
+  return groups;
 }
 
 }  // namespace nibble

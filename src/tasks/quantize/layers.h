@@ -18,6 +18,7 @@ struct PlannedLayer {
   bool raised = false;        // to int8, as a byte budget allowed (allocate.h)
   bool after_silu = false;    // its input is bounded below by SiLU's minimum
   std::string input_group;    // layers with the same non-empty name read the same input
+  std::string shares_down;    // the name of the layer whose `down` this one's branch reads; empty: its own
 
   std::string name() const { return part + "." + path; }
 };
@@ -25,5 +26,9 @@ struct PlannedLayer {
 // In the order of the parts and of their tensors' names. Layers that stay as they are do not appear.
 // Throws Error{InvalidArgument} for a rule that matches nothing.
 std::vector<PlannedLayer> plan_layers(const models::ModelSource& source, const QuantizeRequest& request);
+
+// Numbers of the layers that are solved together, as they read the same input and are stored alike; every layer is in
+// one list, alone or not.
+std::vector<std::vector<size_t>> solved_together(const std::vector<PlannedLayer>& layers);
 
 }  // namespace nibble

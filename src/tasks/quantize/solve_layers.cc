@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "base/error.h"
@@ -77,7 +78,7 @@ void write_solution(const fs::path& file, const PlannedLayer& layer, const quant
   if (layer.shape.kind == WeightKind::Int4) tensors.emplace_back("ratios", i16(packed.ratios));
   if (!s.input_scale.empty()) tensors.emplace_back("input_scale", Tensor::from(s.input_scale, {layer.shape.k}));
   if (!s.up.empty()) {
-    tensors.emplace_back("down", down_tensor(s.down, layer));
+    if (layer.shares_down.empty()) tensors.emplace_back("down", down_tensor(s.down, layer));
     tensors.emplace_back("up", up_tensor(s.up, layer.shape));
   }
   if (bias || !s.bias_change.empty()) {
@@ -88,7 +89,9 @@ void write_solution(const fs::path& file, const PlannedLayer& layer, const quant
     tensors.emplace_back("bias", Tensor::from(sum, {layer.shape.n}));
   }
   const QuantRecord record{layer.shape.kind, layer.activation, layer.shape.group, s.up.cols, s.shift, !s.input_scale.empty(), s.error};
-  write_safetensors(file, tensors, {{"record", models::to_json(record).dump()}});
+  Json json = models::to_json(record);
+  if (!s.up.empty() && !layer.shares_down.empty()) json[models::kDownOfKey] = layer.shares_down;
+  write_safetensors(file, tensors, {{"record", json.dump()}});
 }
 
 }  // namespace
@@ -105,30 +108,28 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
   std::map<std::string, models::NamedTensors> parts;
   for (const PlannedLayer& layer : layers)
     if (!parts.contains(layer.part)) parts.emplace(layer.part, source.tensors(layer.part));
-  std::vector<bool> done(layers.size(), false);
-  for (size_t i = 0; i < layers.size(); ++i) {
+  size_t started = 0;
+  for (const std::vector<size_t>& group : solved_together(layers)) {
     context.check_cancelled();
-    context.report("quantize", static_cast<int64_t>(i), static_cast<int64_t>(layers.size()));
-    if (done[i] || fs::exists(solved_file(work, i, layers[i]))) continue;
-    // Layers that read the same input and are stored alike are solved together.
-    std::vector<size_t> group{i};
-    for (size_t j = i + 1; j < layers.size() && !layers[i].input_group.empty(); ++j)
-      if (layers[j].part == layers[i].part && layers[j].raised == layers[i].raised && layers[j].input_group == layers[i].input_group &&
-          layers[j].shape.kind == layers[i].shape.kind && layers[j].activation == layers[i].activation)
-        group.push_back(j);
-    const quant::Inputs inputs = inputs_of(readings.of(layers[i]), layers[i]);
-    const models::NamedTensors& tensors = parts.at(layers[i].part);
+    context.report("quantize", static_cast<int64_t>(started), static_cast<int64_t>(layers.size()));
+    started += group.size();
+    // One of a group alone would come out otherwise than with the others.
+    if (std::all_of(group.begin(), group.end(), [&](size_t i) { return fs::exists(solved_file(work, i, layers[i])); }))
+      continue;
+    const PlannedLayer& first = layers[group[0]];
+    const quant::Inputs inputs = inputs_of(readings.of(first), first);
+    const models::NamedTensors& tensors = parts.at(first.part);
     std::vector<quant::LayerProblem> problems;
-    for (const size_t j : group) {
-      const PlannedLayer& layer = layers[j];
+    for (const size_t i : group) {
+      const PlannedLayer& layer = layers[i];
       const bool shifted = layer.after_silu && layer.activation == ActivationKind::Int4;
       problems.push_back({layer.name(), layer.shape, layer.activation, shifted ? kSiluShift : 0.0f, layer.rank,
                           weight_matrix(*tensors.find(layer.path + ".weight"), layer.shape), &inputs, tensors.has(layer.path + ".bias")});
     }
     const auto solutions = quant::solve(context, method, problems, request.seed);
     for (size_t g = 0; g < group.size(); ++g) {
-      write_solution(solved_file(work, group[g], layers[group[g]]), layers[group[g]], solutions[g], tensors.find(layers[group[g]].path + ".bias"));
-      done[group[g]] = true;
+      const PlannedLayer& layer = layers[group[g]];
+      write_solution(solved_file(work, group[g], layer), layer, solutions[g], tensors.find(layer.path + ".bias"));
     }
     tensors.drop_pages();
   }
