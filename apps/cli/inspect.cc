@@ -91,12 +91,33 @@ void print_layers(const Layers& layers, bool each) {
                 static_cast<double>(bytes) / 1e3, r.error);
 }
 
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+void print_quantization(const Json& q) {
+  if (!q.is_object()) return;
+  std::string line = "quantized by " + text_of(q.value("method", Json()));
+  for (const char* key : {"precision", "group", "rank", "calibration"}) {
+    const Json value = q.value(key, Json());
+    line += fmt::format("; {}", key);
+    if (!value.is_object()) {
+      line += " " + (value.is_null() ? "none" : text_of(value));
+      continue;
+    }
+    for (const auto& [name, entry] : value.items()) line += fmt::format(" {} {},", name, text_of(entry));
+    if (line.ends_with(',')) line.pop_back();
+  }
+  std::printf("%s\n", line.c_str());
+}
+
 void run(const Options& o, const Common& common) {
   const models::ModelSource source = models::open_model(model_path(o.model));
   Json json = {{"path", source.path.string()}, {"layout", models::to_string(source.layout)}, {"family", models::to_string(source.family)},
                {"missing", source.missing}, {"found", source.found}, {"parts", Json::object()}};
   if (!common.json)
     std::printf("%s: %s, family %s\n", source.path.c_str(), models::to_string(source.layout), models::to_string(source.family));
+  const Json quantization = source.quantization();
+  if (!quantization.is_null()) json["quantization"] = quantization;
+  if (!common.json) print_quantization(quantization);
   PartSummary total;
   for (const models::ModelPart& part : source.parts) {
     const std::vector<TensorInfo> tensors = part.weights.empty() ? std::vector<TensorInfo>() : source.tensors(part.name).tensors();

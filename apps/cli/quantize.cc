@@ -83,7 +83,10 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--target-size", o->target,
                 "Of the whole file, for example 600MB: the rank is lowered until it fits, then layers with the largest error become int8 while\n"
                 "it lasts");
-  c->add_option("--calib", r.calibration, "Prompts to calibrate on: a text file or YAML list [the project's own]")->check(CLI::ExistingFile);
+  c->add_option("--calib", r.calibration,
+                "Prompts to calibrate on: a text file, a YAML list, qdiff.yaml, or a data set of 'nibble dataset'; the\n"
+                "seed draws one for each trajectory [the project's own]")
+      ->check(CLI::ExistingPath);
   c->add_option("--trajectories", r.trajectories, "Pictures drawn for calibration [8; 4 for SDXL]")->check(CLI::Range(1, 10000));
   c->add_option("--calib-steps", r.steps, "Steps of each [20]")->check(CLI::Range(1, 1000));
   c->add_option("--count", r.count, "Denoiser inputs kept from them; published runs keep 128 [32]")->check(CLI::Range(1, 100000));

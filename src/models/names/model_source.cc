@@ -229,6 +229,17 @@ std::shared_ptr<const WeightSource> ModelSource::weights(std::string_view part) 
   return weight_source(tensors(part), get(part).weights.string());
 }
 
+Json ModelSource::quantization() const {
+  for (const ModelPart& part : parts) {
+    if (part.weights.empty()) continue;
+    const NamedTensors tensors = this->tensors(part.name);
+    const auto text = tensors.file().metadata().find(kQuantizationKey);
+    const Json record = text == tensors.file().metadata().end() ? Json() : Json::parse(text->second, nullptr, false);
+    return record.is_object() ? record : Json();
+  }
+  return {};
+}
+
 std::optional<std::string> ModelSource::read_text(std::string_view part, const std::string& name) const {
   if (layout == ModelLayout::OneFile) {
     const WeightFile file = open_weights(path);

@@ -40,6 +40,10 @@ class ModelSource {
   NamedTensors tensors(std::string_view part) const;
   std::shared_ptr<const WeightSource> weights(std::string_view part) const;
 
+  // How a quantized file was made (kQuantizationKey, docs/format.md); null for other models and where the record is
+  // damaged.
+  Json quantization() const;
+
   // A small file of a part, e.g. ("tokenizer", "vocab.json"); nothing when the model does not carry it.
   std::optional<std::string> read_text(std::string_view part, const std::string& file) const;
 };

@@ -15,10 +15,6 @@ namespace {
 
 fs::path numbered(const fs::path& folder, int number) { return folder / fmt::format("{:04}.safetensors", number); }
 
-int trajectory_count(const LoadedModel& model, const QuantizeRequest& request) {
-  return request.trajectories > 0 ? request.trajectories : model.sdxl ? 4 : 8;
-}
-
 GenerateRequest trajectory_request(const LoadedModel& model, const QuantizeRequest& request, const std::string& prompt,
                                    int index) {
   GenerateRequest g;
@@ -48,6 +44,21 @@ LatentShape latent_shape(const LoadedModel& model, const ResolvedRequest& resolv
 }
 
 }  // namespace
+
+int trajectory_count(const LoadedModel& model, const QuantizeRequest& request) {
+  return request.trajectories > 0 ? request.trajectories : model.sdxl ? 4 : 8;
+}
+
+std::vector<int64_t> sample_indices(int64_t total, int64_t count, uint64_t seed) {
+  std::vector<int64_t> all(static_cast<size_t>(total));
+  for (int64_t i = 0; i < total; ++i) all[static_cast<size_t>(i)] = i;
+  if (count >= total) return all;
+  std::mt19937_64 random(seed);
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) std::swap(all[i], all[i + random() % (all.size() - i)]);
+  all.resize(static_cast<size_t>(count));
+  std::sort(all.begin(), all.end());
+  return all;
+}
 
 int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& request) {
   constexpr int64_t kLarge = 1024, kMiddle = 512, kMiddleSide = 384;
@@ -82,7 +93,7 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
     context.report("sample", t, trajectories);
     const fs::path end = numbered(work / "latents", t);  // written last: its presence says that the trajectory is done
     if (fs::exists(end)) continue;
-    const GenerateRequest g = trajectory_request(sampled, request, prompts[static_cast<size_t>(t) % prompts.size()], t);
+    const GenerateRequest g = trajectory_request(sampled, request, prompts[static_cast<size_t>(t)], t);
     const Conditioning conditioning = encode_prompts(context, sampled, g, resolved.guided);
     std::vector<float> latent;
     GenerateCallbacks callbacks;

@@ -24,9 +24,15 @@ struct CalibrationPick {
 // `count` different picks from `prompts` trajectories of `calls` calls, in order; the same for the same seed.
 std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed);
 
-// Prompts for calibration: the lines of a file (plain text, or a YAML list), or the project's own for this model.
-// Throws Error{NotFound, Corrupt}.
-std::vector<std::string> calibration_prompts(const LoadedModel& model, const std::filesystem::path& file);
+// `count` different numbers below `total`, in order; all of them where there are no more.
+std::vector<int64_t> sample_indices(int64_t total, int64_t count, uint64_t seed);
+
+int trajectory_count(const LoadedModel& model, const QuantizeRequest& request);
+
+// The prompt of each trajectory, drawn by the seed from the request's file (plain lines, a YAML list, or a data set
+// that data/formats.h knows) or the project's own list for this model, in its order; again from the start where it is
+// shorter. Throws Error{NotFound, Corrupt}.
+std::vector<std::string> calibration_prompts(const LoadedModel& model, const QuantizeRequest& request);
 
 // Side of the pictures drawn for calibration. Layers see the same kinds of values at smaller sizes, so large models are sampled at half
 // their size and middle ones at three quarters.

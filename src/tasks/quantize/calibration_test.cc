@@ -1,13 +1,14 @@
 #include "tasks/quantize/calibration.h"
 
 #include <gtest/gtest.h>
-
-#include <cmath>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace nibble {
 namespace {
@@ -43,6 +44,34 @@ TEST(Calibration, Picks_are_different_ordered_and_of_both_branches) {
   EXPECT_EQ(pick_calls(1, 1, true, 32, 0).size(), 2u);
 }
 
+TEST(Calibration, Prompts_come_from_lists_and_from_published_data_sets) {
+  const WorkFolder work;
+  fs::create_directories(work.path);
+  const LoadedModel model = load_model("emoji");
+  const auto read = [&](const char* name, const std::string& text, int trajectories) {
+    QuantizeRequest r;
+    r.calibration = work.path / name, r.trajectories = trajectories;
+    write_file(r.calibration, text);
+    return calibration_prompts(model, r);
+  };
+  using List = std::vector<std::string>;
+  EXPECT_EQ(read("a.txt", "# two\n\n a cat \r\n\"a dog\"\n", 3), (List{"a cat", "a dog", "a cat"}));
+  EXPECT_EQ(read("plain", "a cat\na: dog\n", 2), (List{"a cat", "a: dog"}));
+  EXPECT_EQ(read("list.yaml", "# prompts\n- a cat\n- 'a dog'\n", 2), (List{"a cat", "a dog"}));
+  EXPECT_EQ(read("qdiff.yaml", "'0000': 'a cat '\n0009: A dog''s tail\n'0010': 'it''s\n  long'\n", 3),
+            (List{"a cat", "A dog''s tail", "it's long"}));
+  EXPECT_EQ(read("PartiPrompts.tsv", "Prompt\tCategory\na cat\tAnimals\n", 1), List{"a cat"});
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += format("prompt {:03}\n", i);
+  const List drawn = read("many.txt", many, 8);
+  EXPECT_EQ(std::set(drawn.begin(), drawn.end()).size(), 8u);
+  EXPECT_TRUE(std::is_sorted(drawn.begin(), drawn.end()));
+  EXPECT_GT(drawn.back(), "prompt 050");  // from the whole list: 2^-8 by chance, and the seed is fixed
+  EXPECT_EQ(read("many.txt", many, 8), drawn);
+  EXPECT_THROW(read("empty.txt", "# nothing\n", 1), Error);
+  EXPECT_THROW(read("damaged.yaml", "a: [\n", 1), Error);
+}
+
 TEST(Calibration, Rules_change_the_choice_and_must_match_something) {
   const LoadedModel model = load_model("emoji");
   QuantizeRequest r;
@@ -66,7 +95,7 @@ TEST(Calibration, Every_planned_layer_of_the_built_in_model_is_read) {
   const LoadedModel model = load_model("emoji");
   const QuantizeRequest request = small_request();
   const auto layers = plan_layers(model.source, request);
-  sample_calibration_inputs(context, model, calibration_prompts(model, {}), request, work.path);
+  sample_calibration_inputs(context, model, calibration_prompts(model, small_request()), request, work.path);
   observe_layers(context, model, layers, request, work.path);
   const Readings readings(work.path);
   for (const PlannedLayer& layer : layers) {
@@ -90,7 +119,7 @@ TEST(Calibration, A_second_run_finds_everything_done) {
   const WorkFolder work;
   Context context(2);
   const LoadedModel model = load_model("emoji");
-  const auto prompts = calibration_prompts(model, {});
+  const auto prompts = calibration_prompts(model, small_request());
   sample_calibration_inputs(context, model, prompts, small_request(), work.path);
   const auto before = fs::last_write_time(work.path / "inputs" / "0000.safetensors");
   fs::remove(work.path / "latents" / "0001.safetensors");

@@ -1,7 +1,6 @@
 // Layer readings: a plan without fusions calls back before each layer; a seeded sample of what it reads is kept.
 #include <algorithm>
 #include <map>
-#include <random>
 
 #include "base/check.h"
 #include "formats/safetensors_writer.h"
@@ -20,18 +19,6 @@ uint64_t hash(std::string_view text) {  // FNV-1a
   uint64_t h = 14695981039346656037ull;
   for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
   return h;
-}
-
-// `count` different numbers below `total`, in order.
-std::vector<int64_t> sample_indices(int64_t total, int64_t count, uint64_t seed) {
-  std::vector<int64_t> all(static_cast<size_t>(total));
-  for (int64_t i = 0; i < total; ++i) all[static_cast<size_t>(i)] = i;
-  if (count >= total) return all;
-  std::mt19937_64 random(seed);
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) std::swap(all[i], all[i + random() % (all.size() - i)]);
-  all.resize(static_cast<size_t>(count));
-  std::sort(all.begin(), all.end());
-  return all;
 }
 
 float value_at(const TensorRef& x, int64_t i) {

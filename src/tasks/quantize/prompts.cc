@@ -1,6 +1,10 @@
 // The project's own calibration prompts: everyday subjects in many looks, so that activations take their usual ranges.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
+#include "data/formats.h"
+#include "data/text_table.h"
 #include "tasks/quantize/calibration.h"
 
 namespace nibble {
@@ -53,35 +57,64 @@ constexpr const char* kEmoji[] = {
 };
 
 // Lines of plain text, or the entries of a YAML list ("- text"); blank lines and comments are left out.
-std::vector<std::string> read_prompts(const std::filesystem::path& file) {
+std::vector<std::string> read_lines(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   std::vector<std::string> prompts;
-  for (size_t at = 0; at < text.size();) {
-    size_t end = text.find('\n', at);
-    if (end == std::string::npos) end = text.size();
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    if (line.ends_with('\r')) line.pop_back();
-    if (line.starts_with("- ")) line.erase(0, 2);
-    const size_t first = line.find_first_not_of(" \t");
-    if (first == std::string::npos || line[first] == '#') continue;
-    line.erase(0, first);
+  for (std::string_view line : text_lines(text)) {
+    line = trimmed(line);
+    if (line.starts_with("- ")) line = trimmed(line.substr(2));
+    if (line.empty() || line[0] == '#') continue;
     const bool quoted = line.size() >= 2 && (line.front() == '"' || line.front() == '\'') && line.back() == line.front();
-    prompts.push_back(quoted ? line.substr(1, line.size() - 2) : line);
+    prompts.emplace_back(quoted ? line.substr(1, line.size() - 2) : line);
   }
-  if (prompts.empty())
-    fail(ErrorCode::Corrupt, "calibration prompts {}: no prompt in it; want one a line, or a YAML list", file.string());
   return prompts;
 }
 
-}  // namespace
+bool is_yaml_list(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  for (const std::string_view raw : text_lines(text))
+    if (const std::string_view line = trimmed(raw); !line.empty() && line[0] != '#' && line != "---")
+      return line.starts_with("- ");
+  return false;
+}
 
-std::vector<std::string> calibration_prompts(const LoadedModel& model, const std::filesystem::path& file) {
+// A data set in a published layout gives the first caption of each item.
+std::vector<std::string> read_prompts(const std::filesystem::path& file) {
+  const auto& formats = caption_formats();
+  const auto row =
+      std::find_if(formats.begin(), formats.end(), [&](const CaptionFormat& f) { return f.recognises(file); });
+  const std::string format_name = row == formats.end() ? "" : row->name;
+  if (format_name.empty() || format_name == "prompts" || (format_name == "yaml" && is_yaml_list(file)))
+    return read_lines(file);
+  std::vector<std::string> prompts;
+  for (const CaptionItem& item : read_captions(format_name, {file, ""}).items)
+    if (!item.captions.empty() && !trimmed(item.captions[0]).empty()) prompts.emplace_back(trimmed(item.captions[0]));
+  return prompts;
+}
+
+std::vector<std::string> known_prompts(const LoadedModel& model, const std::filesystem::path& file) {
   if (!file.empty()) return read_prompts(file);
   // A text encoder this narrow is the built-in model's.
   const bool emoji = !model.text_encoders.empty() && model.text_encoders[0].config.width < 512;
   return emoji ? std::vector<std::string>(std::begin(kEmoji), std::end(kEmoji))
                : std::vector<std::string>(std::begin(kGeneral), std::end(kGeneral));
+}
+
+}  // namespace
+
+std::vector<std::string> calibration_prompts(const LoadedModel& model, const QuantizeRequest& request) {
+  const std::vector<std::string> known = known_prompts(model, request.calibration);
+  if (known.empty())
+    fail(ErrorCode::Corrupt,
+         "calibration prompts {}: no prompt in it; want one a line, a YAML list, or a data set of 'nibble dataset "
+         "--help'",
+         request.calibration.string());
+  const int count = trajectory_count(model, request);
+  const auto drawn = sample_indices(static_cast<int64_t>(known.size()), count, request.seed);
+  std::vector<std::string> prompts;
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i)
+    prompts.push_back(known[static_cast<size_t>(drawn[i % drawn.size()])]);
+  return prompts;
 }
 
 }  // namespace nibble

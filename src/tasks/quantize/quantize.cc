@@ -28,9 +28,17 @@ void check_request(const QuantizeRequest& r, const LoadedModel& model) {
 
 // Everything that decides a result, so that a work folder is only resumed by the run it belongs to.
 std::string run_key(const QuantizeRequest& r, const LoadedModel& model, const std::vector<PlannedLayer>& layers) {
-  Json key = {{"method", r.method}, {"target", r.target_bytes}, {"trajectories", r.trajectories}, {"steps", r.steps}, {"count", r.count},
-              {"rows", r.rows},     {"seed", r.seed},   {"width", r.width},               {"height", r.height},
-              {"layers", Json::array()}, {"prompts", calibration_prompts(model, r.calibration)}};
+  Json key = {{"method", r.method},
+              {"target", r.target_bytes},
+              {"trajectories", r.trajectories},
+              {"steps", r.steps},
+              {"count", r.count},
+              {"rows", r.rows},
+              {"seed", r.seed},
+              {"width", r.width},
+              {"height", r.height},
+              {"layers", Json::array()},
+              {"prompts", calibration_prompts(model, r)}};
   for (const PlannedLayer& l : layers)
     key["layers"].push_back({l.name(), l.shape.n, l.shape.taps, l.shape.k, to_string(l.shape.kind), l.shape.group, to_string(l.activation), l.rank});
   for (const models::ModelPart& part : model.source.parts)
@@ -75,15 +83,19 @@ LoadedModel sampling_model(Context& context, const LoadedModel& model, const Qua
 
 }  // namespace
 
-QuantizeReport quantize_model(Context& context, const QuantizeRequest& request) {
-  const LoadedModel model = load_model(request.model);
-  check_request(request, model);
+QuantizeReport quantize_model(Context& context, const QuantizeRequest& asked) {
+  const LoadedModel model = load_model(asked.model);
+  check_request(asked, model);
+  QuantizeRequest request = asked;
+  request.trajectories = trajectory_count(model, asked);
+  request.width = request.height = calibration_side(model, asked);
   std::vector<PlannedLayer> layers = plan_within_budget(model.source, request);
   const fs::path work = request.work.empty() ? fs::path(request.out.string() + ".work") : request.work;
   claim_work_folder(work, run_key(request, model, layers));
   if (request.method != "rtn" && wants_readings(layers)) {
     if (!calibration_sampled(model, request, work))
-      sample_calibration_inputs(context, sampling_model(context, model, request, work), calibration_prompts(model, request.calibration), request, work);
+      sample_calibration_inputs(context, sampling_model(context, model, request, work),
+                                calibration_prompts(model, request), request, work);
     observe_layers(context, model, layers, request, work);
   }
   solve_layers(context, model.source, layers, request, work);

@@ -18,20 +18,20 @@ struct Entry {
 Json quantization_record(const QuantizeRequest& r, size_t layers) {
   Json rules = Json::array();
   for (const PrecisionRule& rule : r.rules) rules.push_back({rule.pattern, rule.precision});
-  return {{"method", r.method},
-          {"precision", {{"unet", r.precision}, {"vae", r.vae}, {"text_encoder", r.text_encoder}}},
-          {"group", r.group},
-          {"rank", r.rank},
-          {"rules", rules},
-          {"target_bytes", r.target_bytes},
-          {"layers", layers},
-          {"calibration",
-           {{"prompts", r.calibration.empty() ? "built-in list" : r.calibration.filename().string()},
-            {"trajectories", r.trajectories},
-            {"steps", r.steps},
-            {"inputs", r.count},
-            {"rows", r.rows},
-            {"seed", r.seed}}}};
+  Json calibration;  // null: nothing was observed
+  if (r.method != "rtn")
+    calibration = {{"prompts", r.calibration.empty() ? "built-in list" : r.calibration.filename().string()},
+                   {"trajectories", r.trajectories},
+                   {"steps", r.steps},
+                   {"side", r.width},
+                   {"inputs", r.count},
+                   {"rows", r.rows},
+                   {"seed", r.seed}};
+  return {
+      {"method", r.method}, {"precision", {{"unet", r.precision}, {"vae", r.vae}, {"text_encoder", r.text_encoder}}},
+      {"group", r.group},   {"rank", r.rank},
+      {"rules", rules},     {"target_bytes", r.target_bytes},
+      {"layers", layers},   {"calibration", calibration}};
 }
 
 class Assembly {
@@ -110,7 +110,7 @@ QuantizeReport write_quantized(Context& context, const models::ModelSource& sour
   Assembly assembly(source, layers, work);
   Metadata metadata = one_file_metadata(source);
   metadata[models::kLayersKey] = assembly.records().dump();
-  metadata["nibble.quantization"] = quantization_record(request, layers.size()).dump();
+  metadata[models::kQuantizationKey] = quantization_record(request, layers.size()).dump();
   std::vector<TensorInfo> infos;
   for (const Entry& e : assembly.entries()) infos.push_back(e.info);
   SafetensorsWriter writer(request.out, infos, metadata);
