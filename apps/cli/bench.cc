@@ -4,8 +4,10 @@
 #include "apps/cli/command.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/process.h"
 #include "kernels/bench.h"
-#include "tasks/bench_model.h"
+#include "tasks/bench_layers.h"
+#include "tasks/bench_page.h"
 #include "tasks/machine.h"
 
 namespace nibble::cli {
@@ -42,23 +44,22 @@ std::vector<kernels::BenchRow> bench_kernels(Context& context, bool json) {
   return rows;
 }
 
-// Replaces the tables of a page: what stands between its two marks, or the whole page where it is new.
-void write_page(const std::filesystem::path& file, const std::vector<ModelBench>& models, const std::vector<kernels::BenchRow>& rows,
-                const Context& context) {
-  constexpr std::string_view kBegin = "<!-- nibble bench --write -->\n", kEnd = "<!-- end -->\n";
-  std::string tables = format("Processor: {} instructions, {} threads.\n\n", to_string(context.cpu), context.threads.size());
-  tables += bench_markdown(models);
-  if (!rows.empty()) tables += "\n| kernel | shape | time | rate | of the peak |\n|---|---|--:|--:|--:|\n";
+std::vector<kernels::BenchRow> bench_whole_layers(Context& context, bool json) {
+  const std::vector<kernels::BenchRow> rows = bench_layers(context);
+  if (!json) std::printf("\nwhole layers, %d threads, CPU time a thread\n", context.threads.size());
   for (const kernels::BenchRow& row : rows)
-    tables += format("| {} | {} | {:.3f} ms | {:.1f} G/s | {} |\n", row.name, row.shape, row.seconds * 1e3, row.rate() / 1e9,
-                     row.peak > 0 ? format("{:.0f} %", 100 * row.ratio()) : "—");
-  std::string page = std::filesystem::exists(file) ? read_file(file) : "# Benchmarks\n\n" + std::string(kBegin) + std::string(kEnd);
-  const size_t begin = page.find(kBegin), end = page.find(kEnd);
-  if (begin == std::string::npos || end == std::string::npos || end < begin)
-    fail(ErrorCode::InvalidArgument, "page {}: want the lines '{}' and '{}', between which the tables go", file.string(),
-         kBegin.substr(0, kBegin.size() - 1), kEnd.substr(0, kEnd.size() - 1));
-  page.replace(begin + kBegin.size(), end - begin - kBegin.size(), tables);
-  write_file(file, page);
+    if (!json) print_row(row);
+  return rows;
+}
+
+// Puts the rows into the page; nothing measured: only looks whether they could be.
+void write_page(const Options& o, const BenchTables& measured, const Context& context) {
+  if (o.write.empty()) return;
+  const std::string page = std::filesystem::exists(o.write) ? read_file(o.write) : new_bench_page();
+  const std::string machine = format("Processor: {}, {} instructions, {} threads.", processor_name(),
+                                     to_string(context.cpu), context.threads.size());
+  const std::string updated = updated_bench_page(page, o.write, machine, measured);
+  if (!measured.models.empty() || !measured.kernels.empty()) write_file(o.write, updated);
 }
 
 Json bench_machine(Context& context, bool json) {
@@ -81,18 +82,24 @@ Json bench_machine(Context& context, bool json) {
 void run(const Options& o, const Common& common) {
   const auto context = make_context(common);
   Json result = {{"cpu", to_string(context->cpu)}, {"threads", context->threads.size()}};
-  std::vector<ModelBench> models;
-  std::vector<kernels::BenchRow> rows;
+  BenchTables tables;
+  write_page(o, tables, *context);
   for (const std::string& model : o.models)
     for (const std::string& precision : o.precisions.empty() ? std::vector<std::string>{"f32"} : o.precisions) {
-      models.push_back(bench_model(*context, model, o.size, dtype_from_name(precision).value_or(DType::F32), o.runs));
-      if (!common.json) std::printf("%s", bench_text(models.back(), context->threads.size()).c_str());
-      result["models"].push_back(to_json(models.back()));
+      tables.models.push_back(
+          bench_model(*context, model, o.size, dtype_from_name(precision).value_or(DType::F32), o.runs));
+      if (!common.json) std::printf("%s", bench_text(tables.models.back(), context->threads.size()).c_str());
+      result["models"].push_back(to_json(tables.models.back()));
+      write_page(o, tables, *context);
     }
-  if (o.models.empty() || !o.write.empty()) rows = bench_kernels(*context, common.json);
-  for (const kernels::BenchRow& row : rows) result["kernels"].push_back(row_json(row));
+  if (o.models.empty()) {
+    tables.kernels = bench_kernels(*context, common.json);
+    tables.layers = bench_whole_layers(*context, common.json);
+    write_page(o, tables, *context);
+  }
+  for (const kernels::BenchRow& row : tables.kernels) result["kernels"].push_back(row_json(row));
+  for (const kernels::BenchRow& row : tables.layers) result["layers"].push_back(row_json(row));
   if (o.models.empty() && !o.kernels_only) result["machine"] = bench_machine(*context, common.json);
-  if (!o.write.empty()) write_page(o.write, models, rows, *context);
   if (common.json) print_json(result);
 }
 
@@ -108,7 +115,9 @@ void add_bench(CLI::App& app, const Common& common, std::function<void()>& run_c
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"f32", "bf16"}));
   c->add_option("--runs", o->runs, "Passes to take the best of [3]")->check(CLI::Range(1, 1000));
-  c->add_option("--write", o->write, "Put the tables of models and kernels into this Markdown page, e.g. docs/benchmarks.md");
+  c->add_option("--write", o->write,
+                "Put what was measured into the tables of this Markdown page, e.g. docs/benchmarks.md; other rows\n"
+                "stay, unless they are another machine's");
   c->add_flag("--kernels-only", o->kernels_only, "Do not measure and keep the profile for 'nibble estimate'");
   c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
 }

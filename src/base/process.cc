@@ -34,4 +34,14 @@ bool reset_peak_resident() {
   return static_cast<bool>(file << "5" << std::flush);
 }
 
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  constexpr std::string_view kKey = "model name";
+  for (std::string line; std::getline(file, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with(kKey) && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
 }  // namespace nibble

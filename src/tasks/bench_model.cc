@@ -1,7 +1,7 @@
 #include "tasks/bench_model.h"
 
+#include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <functional>
 
 #include "base/error.h"
@@ -52,11 +52,18 @@ PassBench bench_denoiser(Context& context, const LoadedModel& model, const Laten
   return best_pass(batch == 2 ? "unet, guided" : "unet", runs, unet.plan(), out.peaks, [&] { unet.run(sample, 500, result); });
 }
 
-std::string short_name(const std::string& model) {
-  std::filesystem::path path = std::filesystem::path(model).lexically_normal();
-  if (path.filename().empty()) path = path.parent_path();
-  if (path.filename() == "diffusers") path = path.parent_path();
-  return path.stem().string();
+// What the denoiser's weights are.
+std::string weights_of(const LoadedModel& model) {
+  const Json made = model.source.quantization();
+  if (made.is_object() && made.contains("precision")) {
+    const std::string precision = made["precision"].value("unet", "keep");
+    if (precision != "keep") return precision + " " + made.value("method", "");
+  }
+  std::map<DType, size_t> bytes;
+  for (const TensorInfo& info : model.source.tensors("unet").tensors()) bytes[info.dtype] += info.bytes();
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return to_string(most->first);
 }
 
 }  // namespace
@@ -80,7 +87,7 @@ double ModelBench::picture_seconds() const {
 ModelBench bench_model(Context& context, const std::string& name, int64_t size, DType precision, int runs) {
   const LoadedModel model = load_model(name);
   ModelBench out;
-  out.model = name, out.precision = to_string(precision);
+  out.model = name, out.precision = to_string(precision), out.weights = weights_of(model);
   out.size = size > 0 ? size : model.defaults.width;
   out.steps = model.defaults.steps, out.guided = model.defaults.guidance > 1;
   out.peaks = measure_peaks(context, precision);
@@ -101,6 +108,7 @@ ModelBench bench_model(Context& context, const std::string& name, int64_t size, 
 
 Json to_json(const ModelBench& b) {
   Json json = {{"model", b.model},
+               {"weights", b.weights},
                {"precision", b.precision},
                {"size", b.size},
                {"weight_bytes", b.weight_bytes},
@@ -117,8 +125,10 @@ Json to_json(const ModelBench& b) {
 }
 
 std::string bench_text(const ModelBench& b, int threads) {
-  std::string text = format("{} {}x{} {}, wall time, the best pass; peaks of {} threads: {:.0f} Gop/s in floats, {:.0f} in int8\n", b.model, b.size, b.size,
-                            b.precision, threads, b.peaks.floats / 1e9, b.peaks.int8 / 1e9);
+  std::string text = format(
+      "{} {}x{}, weights {}, arithmetic {}, wall time, the best pass; peaks of {} threads: {:.0f} Gop/s in floats, "
+      "{:.0f} in int8\n",
+      b.model, b.size, b.size, b.weights, b.precision, threads, b.peaks.floats / 1e9, b.peaks.int8 / 1e9);
   for (const PassBench& p : b.passes) {
     text += format("{:<14}{:>9.4f} s, {:>7.1f} Gop, {:>6.1f} Gop/s = {:>4.1f} % of what the peaks allow, buffers {:.1f} MB\n", p.name, p.seconds,
                    p.operations / 1e9, p.operations / p.seconds / 1e9, 100 * p.ratio(), static_cast<double>(p.arena_bytes) / 1e6);
@@ -126,21 +136,6 @@ std::string bench_text(const ModelBench& b, int threads) {
   }
   return text + format("a picture of {} steps{}: {:.2f} s by these passes; resident at most {:.1f} MB\n", b.steps, b.guided ? " with guidance" : "",
                        b.picture_seconds(), b.peak_bytes / 1e6);
-}
-
-std::string bench_markdown(const std::vector<ModelBench>& rows) {
-  std::string text = "| model | arithmetic | size | UNet MB | UNet pass | of the peaks | guided pass | decode | of the peaks | picture | resident |\n"
-                     "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
-  for (const ModelBench& b : rows) {
-    std::map<std::string, const PassBench*> pass;
-    for (const PassBench& p : b.passes) pass[p.name] = &p;
-    const auto seconds = [&pass](const char* name) { return pass.contains(name) ? format("{:.3f} s", pass[name]->seconds) : std::string("—"); };
-    const auto ratio = [&pass](const char* name) { return format("{:.0f} %", 100 * pass.at(name)->ratio()); };
-    text += format("| {} | {} | {}² | {:.0f} | {} | {} | {} | {} | {} | {} steps: {:.2f} s | {:.0f} MB |\n", short_name(b.model), b.precision, b.size,
-                   static_cast<double>(b.weight_bytes) / 1e6, seconds("unet"), ratio("unet"), seconds("unet, guided"), seconds("decode"),
-                   ratio("decode"), b.steps, b.picture_seconds(), b.peak_bytes / 1e6);
-  }
-  return text;
 }
 
 }  // namespace nibble

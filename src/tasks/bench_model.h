@@ -31,6 +31,7 @@ struct PassBench {
 
 struct ModelBench {
   std::string model, precision;
+  std::string weights;  // of the denoiser: "f16", or of a quantized file precision and method
   int64_t size = 0;
   size_t weight_bytes = 0;  // of the denoiser
   MachinePeaks peaks;
@@ -46,7 +47,5 @@ ModelBench bench_model(Context& context, const std::string& model, int64_t size,
 
 Json to_json(const ModelBench& bench);
 std::string bench_text(const ModelBench& bench, int threads);
-// A Markdown table, a row a model, in the order given.
-std::string bench_markdown(const std::vector<ModelBench>& rows);
 
 }  // namespace nibble

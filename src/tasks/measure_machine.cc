@@ -13,8 +13,8 @@
 #include "ops/basic.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
-#include "ops/quantized.h"
 #include "tasks/machine.h"
+#include "tasks/sample_layers.h"
 
 namespace nibble {
 namespace {
@@ -117,36 +117,6 @@ void measure_start(Context& context, DType dtype, WorkCost& cost, const Shape& s
   cost.seconds_per_op = std::max(1e-6, (m.seconds - known) / count);
 }
 
-// `count` packed weights with the constants that an op reads, in one graph.
-struct QuantizedLayers {
-  QuantShape shape;
-  int64_t kernel;
-  ActivationKind activation;
-  std::vector<PackedWeight> weights;
-
-  QuantizedLayers(int64_t side, int64_t kernel_side, WeightKind kind, ActivationKind activations, int count)
-      : shape{side, kernel_side * kernel_side, side, kind, kActivationGroup}, kernel(kernel_side), activation(activations) {
-    QuantWeight weight{shape, {}, std::vector<float>(static_cast<size_t>(side), 1e-3f), {}};
-    for (int64_t i = 0; i < side * shape.taps * side; ++i) weight.codes.push_back(static_cast<int8_t>(i % 13 - 6));
-    if (kind == WeightKind::Int4) weight.ratios.assign(static_cast<size_t>(side * shape.taps * shape.groups()), 1000);
-    weights.assign(static_cast<size_t>(count), pack(weight));
-  }
-
-  Value operator()(Value x) const {
-    for (const PackedWeight& w : weights) {
-      const auto constant = [&x](DType dtype, const void* data, int64_t count) {
-        return x.graph().constant(Tensor::view(dtype, {count}, data, nullptr));
-      };
-      ops::QuantizedWeight q{shape, kernel, kernel, activation, 0, 0};
-      q.codes = constant(DType::U8, w.codes.data(), static_cast<int64_t>(w.codes.size()));
-      q.scales = constant(DType::F32, w.scales.data(), static_cast<int64_t>(w.scales.size()));
-      if (shape.kind == WeightKind::Int4) q.ratios = constant(DType::I16, w.ratios.data(), static_cast<int64_t>(w.ratios.size()));
-      x = kernel == 1 ? ops::quantized_linear(x, q) : ops::quantized_conv2d(x, q, {.pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1});
-    }
-    return x;
-  }
-};
-
 void measure_quantized(Context& context, DType dtype, PrecisionCost& cost) {
   struct Row {
     const char* op;
@@ -154,10 +124,13 @@ void measure_quantized(Context& context, DType dtype, PrecisionCost& cost) {
   };
   for (const Row& row : {Row{"_int8", ActivationKind::Int8}, Row{"_int4", ActivationKind::Int4}, Row{"_w16", ActivationKind::Float}}) {
     const auto layers = [&row](int64_t side, int64_t kernel, int count) {
-      return QuantizedLayers(side, kernel, WeightKind::Int4, row.activation, count);
+      return SampleLayers({side, kernel * kernel, side, WeightKind::Int4, kActivationGroup}, kernel, row.activation, 0,
+                          count);
     };
     constexpr int kFewRounds = 3;
-    const auto work = [&](const Shape& shape, const QuantizedLayers& l) { return measure(context, dtype, shape, l, Clock::Work, kFewRounds); };
+    const auto work = [&](const Shape& shape, const SampleLayers& l) {
+      return measure(context, dtype, shape, l, Clock::Work, kFewRounds);
+    };
     WorkCost& linear = cost.by_op[std::string("linear") + row.op];
     WorkCost& conv = cost.by_op[std::string("conv2d") + row.op];
     linear = solve(work({2048, 1280}, layers(1280, 1, 1)), work({128, 1280}, layers(1280, 1, 24)));

@@ -1,0 +1,80 @@
+#include "tasks/bench_layers.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "graph/plan.h"
+#include "kernels/peaks/peaks.h"
+#include "tasks/sample_layers.h"
+
+namespace nibble {
+namespace {
+
+constexpr int kRounds = 4;
+
+struct Form {
+  const char* name;
+  WeightKind weights;
+  ActivationKind activations;
+  int64_t rank;
+};
+constexpr Form kForms[] = {{"w8a8", WeightKind::Int8, ActivationKind::Int8, 0},
+                           {"w4a8", WeightKind::Int4, ActivationKind::Int8, 0},
+                           {"w4a8, rank 32", WeightKind::Int4, ActivationKind::Int8, 32},
+                           {"w4a4, rank 32", WeightKind::Int4, ActivationKind::Int4, 32}};
+
+struct LayerShape {
+  int64_t m, n, k, side;  // side > 0: a 3x3 convolution on a side x side image
+  size_t forms;           // the first so many; the decoder's layers have int8 weights
+};
+constexpr LayerShape kLayers[] = {{4096, 1280, 1280, 0, 4},  {1024, 5120, 1280, 0, 4}, {1024, 1280, 5120, 0, 4},
+                                  {4096, 640, 640, 0, 4},    {4096, 320, 1280, 0, 4},  {4096, 320, 320, 64, 4},
+                                  {1024, 640, 640, 32, 4},   {256, 1280, 1280, 16, 4}, {65536, 256, 256, 256, 1},
+                                  {262144, 128, 128, 512, 1}};
+
+double process_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+kernels::BenchRow bench_layer(Context& context, const LayerShape& s, const Form& form, double peak) {
+  const int64_t kernel = s.side > 0 ? 3 : 1;
+  const SampleLayers layer({s.n, kernel * kernel, s.k, form.weights, kActivationGroup}, kernel, form.activations,
+                           form.rank, 1);
+  const Shape shape = s.side > 0 ? Shape{1, s.side, s.side, s.k} : Shape{s.m, s.k};
+  Graph graph;
+  const Value x = graph.input("x", {DType::BF16, shape}, Rate::Step);
+  Plan plan(context, graph, {layer(x)});
+  Tensor input = Tensor::zeros(DType::F32, shape);
+  Generator(1).randn(input.mutable_values<float>());
+  plan.bind(x, input.to(DType::BF16));
+  double best = 1e30;
+  for (int i = 0; i <= kRounds; ++i) {
+    const double start = process_seconds();
+    plan.run();
+    if (i > 0) best = std::min(best, process_seconds() - start);
+  }
+  const std::string what = s.side > 0 ? format("conv 3x3 {}x{} {} -> {}", s.side, s.side, s.k, s.n)
+                                      : format("M {} N {} K {}", s.m, s.n, s.k);
+  const double work = 2.0 * static_cast<double>(s.m * s.n * s.k * kernel * kernel);
+  return {format("layer {}", form.name), what, work, best / context.threads.size(), peak};
+}
+
+}  // namespace
+
+std::vector<kernels::BenchRow> bench_layers(Context& context) {
+  const double peak = kernels::measure_peak(context.cpu, kernels::PeakKind::Int8Dot) * context.threads.size();
+  std::vector<kernels::BenchRow> rows;
+  for (const LayerShape& s : kLayers)
+    for (size_t i = 0; i < s.forms; ++i) {
+      context.check_cancelled();
+      rows.push_back(bench_layer(context, s, kForms[i], peak));
+    }
+  return rows;
+}
+
+}  // namespace nibble
