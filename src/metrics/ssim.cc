@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "base/error.h"
 
@@ -13,7 +15,7 @@ constexpr int64_t kRadius = 5;
 constexpr double kSigma = 1.5;
 constexpr double kC1 = 0.01 * 0.01, kC2 = 0.03 * 0.03;
 constexpr std::array<double, 5> kScaleWeights = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
-constexpr int64_t kMinMultiScale = 176;  // the last of five scales keeps 11 pixels, the window
+constexpr int64_t kMinScale = 11;  // pixels of a side at the last scale: the window
 
 // One channel, values 0…1.
 struct Plane {
@@ -122,8 +124,8 @@ Plane halved(const Plane& plane) {
 void check_sizes(const Image& a, const Image& b, int64_t least, const char* name) {
   NIBBLE_CHECK(a.width == b.width && a.height == b.height && a.channels == b.channels);
   if (std::min(a.width, a.height) < least) {
-    fail(ErrorCode::InvalidArgument, "{}: want pictures of at least {} pixels a side, found {}x{}", name, least, a.width,
-         a.height);
+    fail(ErrorCode::InvalidArgument, "{}: want pictures of at least {} pixels a side, found {}x{}", name, least,
+         a.width, a.height);
   }
 }
 
@@ -133,10 +135,10 @@ double mean_similarity(const Image& a, const Image& b, int64_t border) {
   return sum / static_cast<double>(a.channels);
 }
 
-// `border` is left out of the last scale's similarity.
-double multi_scale(const Image& reference, const Image& image, int64_t border) {
-  check_sizes(reference, image, kMinMultiScale, "ms_ssim");
-  std::array<double, kScaleWeights.size()> terms{};  // means over the channels
+// `border` is left out of the last scale's similarity; weights of fewer scales are scaled to the sum 1.
+double multi_scale(const Image& reference, const Image& image, int64_t border, size_t scales, const char* name) {
+  check_sizes(reference, image, kMinScale << (scales - 1), name);
+  std::vector<double> terms(scales);  // means over the channels
   for (int64_t c = 0; c < image.channels; ++c) {
     Plane a = channel_of(reference, c), b = channel_of(image, c);
     for (size_t scale = 0; scale < terms.size(); ++scale) {
@@ -149,10 +151,12 @@ double multi_scale(const Image& reference, const Image& image, int64_t border) {
       b = halved(b);
     }
   }
+  const double sum =
+      std::accumulate(kScaleWeights.begin(), kScaleWeights.begin() + static_cast<std::ptrdiff_t>(scales), 0.0);
+  const double all = scales == kScaleWeights.size() ? 1 : sum;  // the published five add up to 1.0001
   double result = 1;
-  for (size_t scale = 0; scale < terms.size(); ++scale) {
-    result *= std::pow(std::max(0.0, terms[scale]), kScaleWeights[scale]);
-  }
+  for (size_t scale = 0; scale < scales; ++scale)
+    result *= std::pow(std::max(0.0, terms[scale]), kScaleWeights[scale] / all);
   return result;
 }
 
@@ -168,7 +172,14 @@ double ssim_valid(const Image& reference, const Image& image) {
   return mean_similarity(reference, image, kRadius);
 }
 
-double ms_ssim(const Image& reference, const Image& image) { return multi_scale(reference, image, 0); }
-double ms_ssim_valid(const Image& reference, const Image& image) { return multi_scale(reference, image, kRadius); }
+double ms_ssim(const Image& reference, const Image& image) {
+  return multi_scale(reference, image, 0, kScaleWeights.size(), "ms_ssim");
+}
+double ms_ssim_4(const Image& reference, const Image& image) {
+  return multi_scale(reference, image, 0, 4, "ms_ssim_4");
+}
+double ms_ssim_valid(const Image& reference, const Image& image) {
+  return multi_scale(reference, image, kRadius, kScaleWeights.size(), "ms_ssim_valid");
+}
 
 }  // namespace nibble

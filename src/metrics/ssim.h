@@ -17,7 +17,10 @@ double ssim_valid(const Image& reference, const Image& image);
 // Throws Error{InvalidArgument} below 176 pixels a side.
 double ms_ssim(const Image& reference, const Image& image);
 
-// The same with the similarity of the last scale without its border too, as pytorch-msssim and older torchmetrics.
+// The same at the first four scales, their weights scaled to the sum 1; throws below 88 pixels a side.
+double ms_ssim_4(const Image& reference, const Image& image);
+
+// ms_ssim with the similarity of the last scale without its border too, as pytorch-msssim and older torchmetrics.
 double ms_ssim_valid(const Image& reference, const Image& image);
 
 }  // namespace nibble

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numbers>
 
@@ -24,7 +25,8 @@ double student_975(int64_t degrees) {
     y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x;
     y = std::expm1(a * y * y);
   } else {
-    y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (n + 2) + 1 / y;
+    y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (n + 2) +
+        1 / y;
   }
   return std::sqrt(n * y);
 }
@@ -53,6 +55,27 @@ double percentile(std::vector<double> values, double share) {
   const double at = share * static_cast<double>(values.size() - 1);
   const size_t low = static_cast<size_t>(at), high = std::min(low + 1, values.size() - 1);
   return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
+}
+
+std::optional<int64_t> slower_allowed(int64_t queries, double share) {
+  constexpr double kDoubt = 0.01;
+  // I_p(h, t + 1) is the chance of at most t slower ones among h + t, each slower with chance 1 - p.
+  const double n = static_cast<double>(queries);
+  double chance = 0;
+  for (int64_t t = 0; t <= queries; ++t) {
+    const double k = static_cast<double>(t);
+    chance += std::exp(std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) + k * std::log1p(-share) +
+                       (n - k) * std::log(share));
+    if (chance > kDoubt) return t == 0 ? std::nullopt : std::optional(t - 1);
+  }
+  return queries;
+}
+
+std::optional<double> early_stopping_percentile(std::vector<double> values, double share) {
+  const std::optional<int64_t> slower = slower_allowed(static_cast<int64_t>(values.size()), share);
+  if (!slower || *slower == 0) return std::nullopt;
+  std::ranges::sort(values, std::greater());
+  return values[static_cast<size_t>(*slower - 1)];
 }
 
 }  // namespace nibble

@@ -57,6 +57,8 @@ def main():
             tensors[f"{name}.ssim_valid"] = torch.tensor(valid)
         if min(a.shape[:2]) > 160:
             tensors[f"{name}.ms_ssim"] = ms_ssim(y, x, data_range=1.0)
+            four = np.array([0.0448, 0.2856, 0.3001, 0.2363])
+            tensors[f"{name}.ms_ssim_4"] = ms_ssim(y, x, data_range=1.0, betas=tuple(four / four.sum()))
     metadata = {m.__name__: m.__version__ for m in (torch, torchmetrics, skimage, np, safetensors)}
     metadata |= {"python": sys.version.split()[0], "make_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}
     save_file({k: np.array([float(v)], np.float64) for k, v in tensors.items()}, HERE / "data.safetensors", metadata=metadata)
