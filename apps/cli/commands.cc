@@ -9,6 +9,7 @@ void add_convert(CLI::App& app, const Common& common, std::function<void()>& run
 void add_quantize(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_compare(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& run);
+void add_statistics(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_dataset(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_weights(CLI::App& app, const Common& common, std::function<void()>& run);
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run);
@@ -22,6 +23,7 @@ const std::vector<Command>& commands() {
       {"quantize", add_quantize},
       {"compare", add_compare},
       {"evaluate", add_evaluate},
+      {"statistics", add_statistics},
       {"dataset", add_dataset},
       {"weights", add_weights},
       {"bench", add_bench},

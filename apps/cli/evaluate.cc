@@ -1,10 +1,11 @@
 // nibble evaluate: models, precisions and methods in one table, with the pictures side by side.
+#include "tasks/evaluate/evaluate.h"
+
 #include <algorithm>
 #include <cstdio>
 
 #include "apps/cli/dataset_options.h"
 #include "base/error.h"
-#include "tasks/evaluate/evaluate.h"
 
 namespace nibble::cli {
 namespace {
@@ -33,6 +34,7 @@ void mlperf(Options& o) {
   o.request.drawing.sampler = "euler";
   o.request.drawing.steps = 20;
   o.guidance = 8;
+  if (!o.request.seed) o.request.seed = 0;  // its latents.npy
   o.negative = "normal quality, low quality, worst quality, low res, blurry, nsfw, nude";
   o.data.keep_text = true;
 }
@@ -46,7 +48,10 @@ void coco_photo(Options& o) {
 
 constexpr Protocol kProtocols[] = {
     {"svdquant", "prompts chosen as SVDQuant's evaluation does: shuffled by Random(0), 5,000, named seeds", svdquant},
-    {"mlperf", "MLPerf inference: Euler, 20 steps, guidance 8, its negative prompt (needs SDXL at 1024 for its bounds)", mlperf},
+    {"mlperf",
+     "MLPerf inference: Euler, 20 steps, guidance 8, its negative prompt and latent (needs SDXL at 1024 for its "
+     "bounds)",
+     mlperf},
     {"coco-photo", "1,000 random COCO captions, the longest of each, with 'a photo of' for affixed arms", coco_photo},
 };
 
@@ -58,13 +63,18 @@ std::vector<std::string> protocol_names() {
 
 std::string footer() {
   std::string text =
-      "An arm is [LABEL=]MODEL[@PRECISION[/OPTION]...]: f32 or bf16 arithmetic, or w8a8, w8a16, w4a16, w4a8, w4a4, for which the model is\n"
-      "quantized first; OPTIONs: a method (rtn, gptq, smooth, svdquant, svdquant+gptq), r32 (rank), g64 (group), size=9MB, unet=, vae= and\n"
-      "text=PRECISION or keep, affixed (prompts with --prefix and --suffix). A folder of pictures is an arm too. The first arm is the reference.\n\n"
+      "An arm is [LABEL=]MODEL[@PRECISION[/OPTION]...]: f32 or bf16 arithmetic, or w8a8, w8a16, w4a16, w4a8, w4a4, for "
+      "which the model is\n"
+      "quantized first; OPTIONs: a method (rtn, gptq, smooth, svdquant, svdquant+gptq), r32 (rank), g64 (group), "
+      "size=9MB, unet=, vae= and\n"
+      "text=PRECISION or keep, affixed (prompts with --prefix and --suffix). A folder of pictures is an arm too. The "
+      "first arm is the reference.\n\n"
       "  nibble evaluate emoji@f32 emoji@w4a8 emoji@w4a4/rtn --dataset emoji --split held-out --count 64 --out report\n"
-      "  nibble evaluate sd15/@bf16 sd15-w4.safetensors --data captions_val2014.json --count 1000 --order random --out report\n\n"
+      "  nibble evaluate sd15/@bf16 sd15-w4.safetensors --data captions_val2014.json --count 1000 --order random --out "
+      "report\n\n"
       "The same command goes on where it was stopped; more arms may be added to a finished report.\n"
-      "mpirun -n 4 nibble evaluate ... shares the pictures among four processes. Open report/index.html.\n\nProtocols (--protocol):\n";
+      "mpirun -n 4 nibble evaluate ... shares the pictures among four processes. Open report/index.html.\n\nProtocols "
+      "(--protocol):\n";
   for (const Protocol& p : kProtocols) text += format("  {:<11} {}\n", p.name, p.about);
   text += "\nMetrics (--metrics a,b); those of a network want its file, see 'nibble weights':\n";
   for (const EvaluationMetric& row : evaluation_metrics()) text += format("  {:<18} {}\n", row.name, row.about);
@@ -77,6 +87,7 @@ void run(Options o, const Common& common) {
     if (o.protocol == p.name) p.apply(o);
   EvaluateRequest& request = o.request;
   request.protocol = o.protocol;
+  request.program = "nibble " NIBBLE_VERSION;
   request.arms = parse_arms(o.arms);
   request.prompts = finished_dataset(o.data);
   if (request.prompts.data.empty() && request.prompts.dataset.empty()) request.prompts.dataset = "emoji";
@@ -101,7 +112,8 @@ void run(Options o, const Common& common) {
 
 void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& run_command) {
   const auto o = std::make_shared<Options>();
-  CLI::App* c = app.add_subcommand("evaluate", "Quality, size, memory and time of models and precisions, as tables and a page of pictures");
+  CLI::App* c = app.add_subcommand(
+      "evaluate", "Quality, size, memory and time of models and precisions, as tables and a page of pictures");
   c->add_option("arms", o->arms, "Models, quantized versions of them, folders of pictures; see below")->required();
   c->add_option("--out", o->request.out, "Folder of the report")->required();
   GenerateRequest& g = o->request.drawing;
@@ -109,11 +121,16 @@ void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--guidance,--cfg", o->guidance, "Guidance scale [the model's habit]");
   c->add_option("--sampler", g.sampler, "Sampler [the checkpoint's own]");
   c->add_option("--size", g.width, "Side of the pictures in pixels [the model's training size]");
+  c->add_option("--noise-seed", o->request.seed, "One seed for all pictures [each has its own, by its prompt's name]");
   c->add_option("--negative", o->negative, "Negative prompt of all pictures");
   c->add_option("--reference", o->reference, "own: pictures of the first arm; dataset: those of the data set [own]")
       ->check(CLI::IsMember({"own", "dataset"}));
+  c->add_option("--fid-reference", o->request.set_reference,
+                "What sets are compared with (FID, KID): own, dataset, a folder of pictures, or statistics of 'nibble "
+                "statistics' or pytorch-fid (.npz) [as --reference]");
   c->add_option("--metrics", o->metrics, "Comma-separated [psnr,ssim]");
-  c->add_option("--protocol", o->protocol, "A published way of choosing prompts and settings, see below")->check(CLI::IsMember(protocol_names()));
+  c->add_option("--protocol", o->protocol, "A published way of choosing prompts and settings, see below")
+      ->check(CLI::IsMember(protocol_names()));
   add_dataset_options(*c, o->data);
   c->footer(footer());
   c->callback([o, &common, &run_command] {

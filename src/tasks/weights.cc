@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 
 constexpr size_t kPiece = size_t{8} << 20;
 
-void walk(Context& context, const MappedFile& file, const char* stage, const std::function<void(std::span<const std::byte>)>& use) {
+void walk(Context& context, const MappedFile& file, const char* stage,
+          const std::function<void(std::span<const std::byte>)>& use) {
   const std::span<const std::byte> bytes = file.bytes();
   for (size_t done = 0; done < bytes.size(); done += kPiece) {
     context.check_cancelled();
@@ -51,7 +52,8 @@ WeightsStatus status_of(const PublishedWeights& row) {
   const Json record = read_json_file(record_path(status.file));
   const auto sha = record.find("sha256");
   if (!record.is_object() || sha == record.end() || !sha->is_string())
-    fail(ErrorCode::Corrupt, "file {}: want a record with sha256; add {} again", record_path(status.file).string(), row.name);
+    fail(ErrorCode::Corrupt, "file {}: want a record with sha256; add {} again", record_path(status.file).string(),
+         row.name);
   status.sha256 = sha->get<std::string>();
   if (!row.sha256.empty() && status.sha256.starts_with(row.sha256)) status.state = WeightsState::Verified;
   return status;
@@ -60,8 +62,8 @@ WeightsStatus status_of(const PublishedWeights& row) {
 void check_sum(const PublishedWeights& row, const AddWeights& request, const std::string& found) {
   if (row.sha256.empty() || found.starts_with(row.sha256) || request.unverified) return;
   fail(ErrorCode::InvalidArgument,
-       "file {}: want {} with sha256 {}{} found {}; download it again ({}), or accept another file of the same network with "
-       "--unverified",
+       "file {}: want {} with sha256 {}{} found {}; download it again ({}), or accept another file of the same network "
+       "with --unverified",
        request.file.string(), row.file, row.sha256, row.sha256.size() < 64 ? "…" : "", found, row.source);
 }
 
@@ -88,10 +90,14 @@ std::string size_text(uintmax_t bytes) {
 
 const char* to_string(WeightsState state) {
   switch (state) {
-    case WeightsState::Absent: return "absent";
-    case WeightsState::Verified: return "verified";
-    case WeightsState::Unverified: return "unverified";
-    case WeightsState::Damaged: return "damaged";
+    case WeightsState::Absent:
+      return "absent";
+    case WeightsState::Verified:
+      return "verified";
+    case WeightsState::Unverified:
+      return "unverified";
+    case WeightsState::Damaged:
+      return "damaged";
   }
   return "";
 }
@@ -111,10 +117,16 @@ WeightsStatus add_weights(Context& context, const AddWeights& request) try {
   const fs::path file = weights_path(row);
   fs::create_directories(file.parent_path());
   if (fs::exists(file) && fs::equivalent(file, request.file) && (request.link || fs::is_symlink(file)))
-    fail(ErrorCode::InvalidArgument, "file {}: already is the file of {}; give the original", request.file.string(), row.name);
-  if (request.link) put_link(request.file, file);
-  else if (!fs::exists(file) || !fs::equivalent(file, request.file)) put_copy(context, *source, file);
-  const Json record = {{"name", row.name}, {"sha256", sha256}, {"bytes", source->bytes().size()}, {"from", fs::absolute(request.file).string()}};
+    fail(ErrorCode::InvalidArgument, "file {}: already is the file of {}; give the original", request.file.string(),
+         row.name);
+  if (request.link)
+    put_link(request.file, file);
+  else if (!fs::exists(file) || !fs::equivalent(file, request.file))
+    put_copy(context, *source, file);
+  const Json record = {{"name", row.name},
+                       {"sha256", sha256},
+                       {"bytes", source->bytes().size()},
+                       {"from", fs::absolute(request.file).string()}};
   write_file(record_path(file), record.dump(2) + "\n");
   return status_of(row);
 } catch (const fs::filesystem_error& error) {
@@ -151,7 +163,8 @@ std::string weights_text(const std::vector<WeightsStatus>& rows) {
   std::string text = format("folder {}\n", weights_folder().string());
   for (const WeightsStatus& s : rows) {
     const std::string size = s.bytes > 0 ? size_text(s.bytes) : "";
-    text += format("{:<16} {:<11} {:>10}  {:<13} {}\n", s.row->name, to_string(s.state), size, s.row->licence, s.row->needed_by);
+    text += format("{:<16} {:<11} {:>10}  {:<13} {}\n", s.row->name, to_string(s.state), size, s.row->licence,
+                   s.row->needed_by);
     if (s.state == WeightsState::Absent) text += format("{:16}   {}: {}\n", "", s.row->file, s.row->source);
     if (!s.note.empty()) text += format("{:16}   {}\n", "", s.note);
   }
@@ -161,10 +174,16 @@ std::string weights_text(const std::vector<WeightsStatus>& rows) {
 OrderedJson weights_json(const std::vector<WeightsStatus>& rows) {
   OrderedJson list = OrderedJson::array();
   for (const WeightsStatus& s : rows) {
-    OrderedJson row = {{"name", s.row->name},          {"state", to_string(s.state)},   {"path", s.file.string()},
-                       {"bytes", s.bytes},             {"sha256", s.sha256},            {"published_file", s.row->file},
-                       {"published_sha256", std::string(s.row->sha256)}, {"licence", s.row->licence},
-                       {"needed_by", s.row->needed_by}, {"source", s.row->source}};
+    OrderedJson row = {{"name", s.row->name},
+                       {"state", to_string(s.state)},
+                       {"path", s.file.string()},
+                       {"bytes", s.bytes},
+                       {"sha256", s.sha256},
+                       {"published_file", s.row->file},
+                       {"published_sha256", std::string(s.row->sha256)},
+                       {"licence", s.row->licence},
+                       {"needed_by", s.row->needed_by},
+                       {"source", s.row->source}};
     if (!s.note.empty()) row["note"] = s.note;
     list.push_back(std::move(row));
   }

@@ -24,7 +24,7 @@ struct WeightsStatus {
   std::filesystem::path file;  // where it is or belongs
   std::string sha256;          // of the file as it was added; empty when absent
   uintmax_t bytes = 0;
-  std::string note;            // check_weights: what is wrong
+  std::string note;  // check_weights: what is wrong
 };
 
 std::vector<WeightsStatus> list_weights();
@@ -38,8 +38,8 @@ struct AddWeights {
 
 // Checks checksum and structure, then puts the file into weights_folder() under its name; another file of that name is
 // replaced as a whole or not at all. Reports progress as "checksum" and "copy"; cancellable.
-// Throws Error{NotFound} for an unknown name or absent file, Error{InvalidArgument} naming want, find and remedy where the
-// checksum differs or the network is another one, Error{Io}.
+// Throws Error{NotFound} for an unknown name or absent file, Error{InvalidArgument} naming want, find and remedy where
+// the checksum differs or the network is another one, Error{Io}.
 WeightsStatus add_weights(Context& context, const AddWeights& request);
 
 // Reads every added file again (or only `name`'s): checksum against the one it was added with, and structure.

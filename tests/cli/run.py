@@ -14,7 +14,8 @@ A case is a command and what must hold after it; a file's cases share one empty 
     no file {tmp}/dog.png           does not exist
     same {tmp}/a.png {tmp}/b.png    byte for byte; `no same`: they differ
 
-{root} is the repository. `$ NAME=value nibble ...` sets an environment variable. `$` runs no shell: `write FILE TEXT` (\\n starts a line),
+{root} is the repository. `$ NAME=value nibble ...` sets an environment variable, `$ killed nibble ...` kills the
+command now and then and gives it again, `$ ranks 2 nibble ...` runs it twice side by side as mpirun does. `$` runs no shell: `write FILE TEXT` (\\n starts a line),
 `truncate FILE BYTES` and `model FOLDER` (tiny_model.py) make the files that a case needs.
 """
 
@@ -54,6 +55,26 @@ def run_killed(command, **options):
                 raise
 
 
+def run_ranks(count, command, **options):
+    """What the first of `count` processes gives that run side by side as mpirun starts them; the others must succeed."""
+    def environment(rank):
+        return options["env"] | {"OMPI_COMM_WORLD_RANK": str(rank), "OMPI_COMM_WORLD_SIZE": str(count)}
+
+    if count == 1:
+        return subprocess.run(command, timeout=TIMEOUT_S, **options)
+    quiet = {"cwd": options["cwd"], "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    others = [subprocess.Popen(command, env=environment(rank), **quiet) for rank in range(1, count)]
+    try:
+        done = subprocess.run(command, timeout=TIMEOUT_S, **(options | {"env": environment(0)}))
+        for rank, other in enumerate(others, 1):
+            if other.wait(TIMEOUT_S) != 0:
+                raise Wrong(f"process {rank} of {count} ended with status {other.returncode}")
+    finally:
+        for other in others:
+            other.kill()
+    return done
+
+
 class Case:
     """A command that has run, and the expectations that are held against it."""
 
@@ -63,14 +84,19 @@ class Case:
         while words and re.match(r"^[A-Z_]+=", words[0]):
             name, _, value = words.pop(0).partition("=")
             environment[name] = value
-        killed = words[:1] == ["killed"]
+        killed, ranks = words[:1] == ["killed"], 1
         if killed:
             words.pop(0)
+        if words[:1] == ["ranks"]:
+            ranks, words = int(words[1]), words[2:]
         if not words or words[0] != "nibble":
             raise Wrong(f"line {line}: a command starts with nibble")
         options = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL, "capture_output": True}
         command = [program, *words[1:]]
-        done = run_killed(command, **options) if killed else subprocess.run(command, timeout=TIMEOUT_S, **options)
+        if killed:
+            done = run_killed(command, **options)
+        else:
+            done = run_ranks(ranks, command, **options)
         self.status = done.returncode
         self.lines = {"out": done.stdout.decode(errors="replace").splitlines(),
                       "err": re.split(r"[\r\n]+", done.stderr.decode(errors="replace").rstrip("\r\n"))}

@@ -15,6 +15,8 @@ case "$1" in
   copy) cp "$2" "$3" ;;
   name) echo "$NAME" ;;
   slow) echo x >> "$2"; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.01; done; echo done ;;
+  meet) me=$OMPI_COMM_WORLD_RANK; you=$((1 - me)); : > "$2/$me"; until [ -e "$2/$you" ]; do sleep 0.01; done; echo "$me met $you" ;;
+  rank) echo "$OMPI_COMM_WORLD_RANK"; exit "$OMPI_COMM_WORLD_RANK" ;;
   *) echo "nibble: unknown command '$1'" >&2; exit 2 ;;
 esac
 """
@@ -67,6 +69,10 @@ class RunTest(unittest.TestCase):
         text = "$ killed nibble slow {tmp}/a\nout ^done$\n"
         self.assert_passes(text)
         self.assertRegex(self.verdict(text)[1], r"killed [1-9]\d* times, seed \d+")
+
+    def test_ranks_run_side_by_side(self):
+        self.assert_passes("$ ranks 2 nibble meet {tmp}\nout ^0 met 1$\n")
+        self.assert_fails("$ ranks 2 nibble rank\nout ^0$\n", "process 1 of 2 ended with status 1")
 
     def test_needs_skips(self):
         self.assertEqual(self.verdict("needs no/such\n$ nibble x\n")[0], run.SKIPPED)

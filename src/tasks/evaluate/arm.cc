@@ -12,7 +12,8 @@ namespace nibble {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kForm = "want [LABEL=]MODEL[@PRECISION[/METHOD][/rRANK][/gGROUP][/size=9MB][/vae=PRECISION][/text=PRECISION][/affixed]]";
+constexpr const char* kForm =
+    "want [LABEL=]MODEL[@PRECISION[/METHOD][/rRANK][/gGROUP][/size=9MB][/vae=PRECISION][/text=PRECISION][/affixed]]";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
@@ -41,15 +42,24 @@ void take_option(EvaluationArm& arm, const std::string& option) {
   QuantizeRequest& q = arm.quantization;
   const size_t equal = option.find('=');
   const std::string key = option.substr(0, equal), value = equal == std::string::npos ? "" : option.substr(equal + 1);
-  if (option == "affixed") arm.affixed = true;
-  else if (one_of(quant::method_names(), option)) q.method = option;
-  else if (key == "size" && !value.empty()) q.target_bytes = parse_size(value);
-  else if (key == "unet" && !value.empty()) q.precision = value;
-  else if (key == "vae" && !value.empty()) q.vae = value;
-  else if (key == "text" && !value.empty()) q.text_encoder = value;
-  else if (option.size() > 1 && option[0] == 'r') q.rank = number_after(option, arm.text);
-  else if (option.size() > 1 && option[0] == 'g') q.group = number_after(option, arm.text);
-  else fail(ErrorCode::InvalidArgument, "arm '{}': unknown option '{}'; {}", arm.text, option, kForm);
+  if (option == "affixed")
+    arm.affixed = true;
+  else if (one_of(quant::method_names(), option))
+    q.method = option;
+  else if (key == "size" && !value.empty())
+    q.target_bytes = parse_size(value);
+  else if (key == "unet" && !value.empty())
+    q.precision = value;
+  else if (key == "vae" && !value.empty())
+    q.vae = value;
+  else if (key == "text" && !value.empty())
+    q.text_encoder = value;
+  else if (option.size() > 1 && option[0] == 'r')
+    q.rank = number_after(option, arm.text);
+  else if (option.size() > 1 && option[0] == 'g')
+    q.group = number_after(option, arm.text);
+  else
+    fail(ErrorCode::InvalidArgument, "arm '{}': unknown option '{}'; {}", arm.text, option, kForm);
 }
 
 void take_precision(EvaluationArm& arm, const std::string& precision) {
@@ -84,10 +94,22 @@ size_t parse_size(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string unit(end, text.data() + text.size());
   std::erase(unit, ' ');
-  const double factor = unit == "GB" ? 1e9 : unit == "MB" ? 1e6 : unit == "KB" || unit == "kB" ? 1e3 : unit.empty() || unit == "B" ? 1 : 0;
+  const double factor = unit == "GB"                   ? 1e9
+                        : unit == "MB"                 ? 1e6
+                        : unit == "KB" || unit == "kB" ? 1e3
+                        : unit.empty() || unit == "B"  ? 1
+                                                       : 0;
   if (error != std::errc() || factor == 0 || !(number > 0 && number * factor < 1e15))
-    fail(ErrorCode::InvalidArgument, "size '{}': want a number of bytes, or one with KB, MB or GB, for example 9MB", text);
+    fail(ErrorCode::InvalidArgument, "size '{}': want a number of bytes, or one with KB, MB or GB, for example 9MB",
+         text);
   return static_cast<size_t>(number * factor);
+}
+
+std::string EvaluationArm::recipe() const {
+  std::string options = text.substr(std::min(text.size(), text.rfind('@')));
+  constexpr std::string_view kPrompts = "/affixed";
+  if (const size_t at = options.find(kPrompts); at != std::string::npos) options.erase(at, kPrompts.size());
+  return where + options;
 }
 
 EvaluationArm parse_arm(const std::string& text) {

@@ -2,10 +2,10 @@
 //
 //   [LABEL=]WHERE[@PRECISION[/OPTION]...]
 //
-// WHERE is a model (built-in name, folder, file) or a folder of pictures. PRECISION is f32 or bf16, for the arithmetic between layers, or
-// one that `nibble quantize` knows; then the model is quantized first, into the report's folder, and OPTIONs are a method
-// (rtn ... svdquant+gptq), r32 (rank), g64 (group), size=9MB (target), unet=, vae= and text=PRECISION or keep. The option affixed
-// draws the prompts with their prefix and suffix.
+// WHERE is a model (built-in name, folder, file) or a folder of pictures. PRECISION is f32 or bf16, for the arithmetic
+// between layers, or one that `nibble quantize` knows; then the model is quantized first, into the report's folder, and
+// OPTIONs are a method (rtn ... svdquant+gptq), r32 (rank), g64 (group), size=9MB (target), unet=, vae= and
+// text=PRECISION or keep. The option affixed draws the prompts with their prefix and suffix.
 #pragma once
 
 #include <filesystem>
@@ -24,6 +24,8 @@ struct EvaluationArm {
   DType arithmetic = DType::F32;
   bool quantize = false, affixed = false, pictures = false;
   QuantizeRequest quantization;  // of an arm that is quantized first; model and out not yet set
+
+  std::string recipe() const;  // what the model is made of: the text without label and prompts
 };
 
 // Throws Error{InvalidArgument} that says what an arm looks like.

@@ -1,6 +1,6 @@
+#include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <thread>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -19,18 +19,11 @@ fs::path costs_file(const EvaluateRequest& request, const EvaluationArm& arm, in
   return request.out / "arms" / (arm.label + (rank == 0 ? ".costs.jsonl" : format(".costs-{}.jsonl", rank)));
 }
 
-// What another process makes: it renames finished files into place.
-void wait_for(Context& context, const fs::path& file) {
-  while (!fs::exists(file)) {
-    context.check_cancelled();
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
-}
-
 // One line a picture, appended when its file is in place.
 void append_line(const fs::path& file, const std::string& line) {
   std::ofstream out(file, std::ios::app);
-  if (!(out << line << '\n' << std::flush)) fail(ErrorCode::Io, "file {}: cannot write; is the disk full?", file.string());
+  if (!(out << line << '\n' << std::flush))
+    fail(ErrorCode::Io, "file {}: cannot write; is the disk full?", file.string());
 }
 
 Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest& request, const fs::path& file) {
@@ -39,10 +32,10 @@ Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest&
   const auto start = std::chrono::steady_clock::now();
   double total = 0;
   generate(context, model, request, {.on_image = [&](const GeneratedImage& g) {
-    total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    seconds = g.record.at("seconds");
-    write_file(file, encode_png(g.image, {{"parameters", g.parameters}}));
-  }});
+             total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+             seconds = g.record.at("seconds");
+             write_file(file, encode_png(g.image, {{"parameters", g.parameters}}));
+           }});
   return {{"seconds", seconds}, {"total", total}, {"peak_bytes", peak_resident_bytes()}};
 }
 
@@ -59,7 +52,7 @@ void draw_missing(Context& context, const EvaluateRequest& request, const Evalua
     const fs::path file = picture_file(request, arm, prompt);
     fs::create_directories(file.parent_path());
     drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
-    drawing.seed = static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull);
+    drawing.seed = request.seed.value_or(static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull));
     context.progress = nullptr;
     Json cost;
     try {
@@ -91,8 +84,11 @@ fs::path picture_file(const EvaluateRequest& request, const EvaluationArm& arm, 
   return file += ".png";
 }
 
-std::string prepare_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm) {
-  if (!arm.quantize) return arm.where;
+std::string prepare_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& asked) {
+  if (!asked.quantize) return asked.where;
+  // Arms that differ in their prompts only share a model.
+  const EvaluationArm& arm = *std::ranges::find_if(
+      request.arms, [&](const EvaluationArm& other) { return other.quantize && other.recipe() == asked.recipe(); });
   const fs::path file = request.out / "models" / (arm.label + ".safetensors");
   if (!request.ranks.first()) wait_for(context, file);
   if (fs::exists(file)) return file.string();
@@ -105,18 +101,21 @@ std::string prepare_arm(Context& context, const EvaluateRequest& request, const 
   return file.string();
 }
 
-void draw_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm, const std::vector<DatasetRow>& prompts) {
+void draw_arm(Context& context, const EvaluateRequest& request, const EvaluationArm& arm,
+              const std::vector<DatasetRow>& prompts) {
   if (arm.pictures) {
     for (const DatasetRow& prompt : prompts)
       if (!fs::exists(picture_file(request, arm, prompt)))
-        fail(ErrorCode::NotFound, "folder {}: no picture called {} (.png, .jpg, .jpeg or .webp)", arm.where, prompt.name);
+        fail(ErrorCode::NotFound, "folder {}: no picture called {} (.png, .jpg, .jpeg or .webp)", arm.where,
+             prompt.name);
     return;
   }
   const std::string name = prepare_arm(context, request, arm);
   const Ranks& ranks = request.ranks;
   std::vector<const DatasetRow*> missing;
   for (size_t i = 0; i < prompts.size(); ++i)
-    if (static_cast<int>(i % static_cast<size_t>(ranks.size)) == ranks.rank && !fs::exists(picture_file(request, arm, prompts[i])))
+    if (static_cast<int>(i % static_cast<size_t>(ranks.size)) == ranks.rank &&
+        !fs::exists(picture_file(request, arm, prompts[i])))
       missing.push_back(&prompts[i]);
   if (!missing.empty()) draw_missing(context, request, arm, load_model(name), missing);
   if (!ranks.first()) return;

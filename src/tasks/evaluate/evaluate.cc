@@ -11,6 +11,7 @@
 #include "data/pictures.h"
 #include "image/codec.h"
 #include "image/resize.h"
+#include "metrics/compare.h"
 #include "pipelines/text_to_image.h"
 #include "tasks/quantize/quantize.h"
 
@@ -34,19 +35,30 @@ Json describe_machine(const Context& context) {
           {"system", format("{} {} {}", system.sysname, system.release, system.machine)}};
 }
 
+// The first arm, and the first of those with prefix and suffix.
+std::string reference_label(const EvaluateRequest& request) {
+  std::string label = request.arms[0].label;
+  for (const EvaluationArm& arm : request.arms)
+    if (arm.affixed != request.arms[0].affixed)
+      return format("{}, {} ({})", label, arm.label, arm.affixed ? "affixed" : "not affixed");
+  return label;
+}
+
 // Everything that decides the quality fields.
-Json describe_protocol(const EvaluateRequest& request, const std::vector<DatasetRow>& prompts, const std::string& source) {
+Json describe_protocol(const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
+                       const std::string& source) {
   const GenerateRequest& g = request.drawing;
-  Json protocol = {{"name", request.protocol.empty() ? "own" : request.protocol},
-                   {"prompts", prompts.size()},
-                   {"data", source},
-                   {"reference", request.reference == ReferenceKind::Own ? format("pictures of {}", request.arms[0].label) : std::string("pictures of the data set")},
-                   {"syntax", g.syntax == PromptSyntax::Plain ? "plain" : "a1111"},
-                   {"seeds", "hash of the prompt's name"},
-                   {"sampler", g.sampler.empty() ? "the model's own" : g.sampler},
-                   {"steps", g.steps},
-                   {"width", g.width},
-                   {"height", g.height}};
+  Json protocol = {
+      {"name", request.protocol.empty() ? "own" : request.protocol},
+      {"prompts", prompts.size()},
+      {"data", source},
+      {"reference", request.reference == ReferenceKind::Own ? format("pictures of {}", reference_label(request))
+                                                            : std::string("pictures of the data set")},
+      {"syntax", g.syntax == PromptSyntax::Plain ? "plain" : "a1111"},
+      {"seeds", request.seed ? format("{} for every picture", *request.seed) : "hash of the prompt's name"},
+      {"sampler", g.sampler.empty() ? "the model's own" : g.sampler},
+      {"steps", g.steps},
+      {"size", g.width > 0 ? format("{}x{}", g.width, g.height) : std::string("the model's own")}};
   protocol["guidance"] = g.guidance ? Json(*g.guidance) : Json("the model's own");
   if (g.negative_prompt) protocol["negative_prompt"] = *g.negative_prompt;
   const DatasetRequest& d = request.prompts;
@@ -66,13 +78,16 @@ void claim_folder(const EvaluateRequest& request, const Json& protocol, const st
     arms = old.value("arms", Json::object());
     old["arms"] = Json::object();
     if (old != key)
-      fail(ErrorCode::InvalidArgument, "folder {}: holds another evaluation (other prompts, sampler or sizes); name another with --out, or remove it",
+      fail(ErrorCode::InvalidArgument,
+           "folder {}: holds another evaluation (other prompts, sampler or sizes); name another with --out, or remove "
+           "it",
            request.out.string());
   }
   // Arms may be added to a finished evaluation.
   for (const EvaluationArm& arm : request.arms) {
     if (arms.contains(arm.label) && arms[arm.label] != arm.text)
-      fail(ErrorCode::InvalidArgument, "folder {}: its arm '{}' is {}, asked is {}; give the new one a label: LABEL=MODEL", request.out.string(),
+      fail(ErrorCode::InvalidArgument,
+           "folder {}: its arm '{}' is {}, asked is {}; give the new one a label: LABEL=MODEL", request.out.string(),
            arm.label, arms[arm.label].get<std::string>(), arm.text);
     arms[arm.label] = arm.text;
   }
@@ -102,33 +117,172 @@ void describe_model(ArmReport& report, const std::string& path) {
   if (!report.layers.empty()) report.mean_error = errors / static_cast<double>(report.layers.size());
 }
 
-// Values of every metric, one a prompt; paired ones only where there are references. `others`: the set that sets are compared with.
-void measure_arm(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
-                 const std::function<fs::path(const DatasetRow&)>& reference, const std::vector<fs::path>& others, ArmReport& report) {
-  PictureSet set;
+PictureSet set_of(const EvaluateRequest& request, const std::vector<DatasetRow>& prompts, const EvaluationArm& arm) {
+  PictureSet set{.name = arm.label};
   for (const DatasetRow& prompt : prompts) {
-    set.pictures.push_back(picture_file(request, report.arm, prompt));
-    if (reference) set.references.push_back(reference(prompt));
-    set.texts.push_back(report.arm.affixed ? prompt.affixed : prompt.text);
+    set.pictures.push_back(picture_file(request, arm, prompt));
+    set.texts.push_back(arm.affixed ? prompt.affixed : prompt.text);
   }
-  for (const EvaluationMetric* metric : request.metrics)
-    if (!metric->paired || reference) report.values[metric->name] = measure_metric(context, *metric, set, report.arm.label);
+  return set;
+}
+
+// The sets of the arms and what they are compared with.
+struct Sets {
+  std::vector<PictureSet> arms;  // with references where there are any
+  SetReference reference;
+};
+
+fs::path resized_file(const EvaluateRequest& request, const DatasetRow& prompt) {
+  fs::path file = request.out / "reference" / prompt.name;
+  return file += ".png";
+}
+
+// Where arms are compared with the data set's pictures picture by picture, these at the arms' size.
+void resize_references(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
+                       const std::vector<fs::path>& originals) {
+  const Image like = read_rgb(picture_file(request, request.arms[0], prompts[0]));
+  const int64_t total = static_cast<int64_t>(prompts.size());
+  for (int64_t i = 0; i < total; ++i) {
+    context.check_cancelled();
+    context.report("reference", i, total);
+    const fs::path file = resized_file(request, prompts[static_cast<size_t>(i)]);
+    if (fs::exists(file)) continue;
+    fs::create_directories(file.parent_path());
+    const Image picture = read_rgb(originals[static_cast<size_t>(i)]);
+    write_file(file, encode_png(resize(picture, like.width, like.height, ResizeFilter::Bicubic)));
+  }
+  context.report("reference", total, total);
+}
+
+SetReference find_set_reference(const EvaluateRequest& request, const std::vector<PictureSet>& arms,
+                                const std::vector<fs::path>& originals) {
+  const std::string& asked = request.set_reference;
+  SetReference found;
+  if (asked == "own") {
+    found = {format("pictures of {}", arms[0].name), arms[0], {}, 0};
+  } else if (asked == "dataset") {
+    found = {"pictures of the data set", {"_dataset", originals, {}, {}}, {}, 0};
+  } else if (fs::is_directory(asked)) {
+    found = {format("folder {}", fs::path(asked).filename().string()), {"_folder", {}, {}, {}}, {}, 0};
+    for (const auto& [name, file] : pictures_in(asked)) found.set.pictures.push_back(file);
+  } else {
+    found = {fs::path(asked).filename().string(), {}, asked, 0};
+  }
+  found.pictures = found.set.count();
+  return found;
+}
+
+// The first arm that draws the same texts: an affixed one has its reference among the affixed ones.
+size_t first_of_prompts(const EvaluateRequest& request, size_t arm) {
+  size_t first = 0;
+  while (request.arms[first].affixed != request.arms[arm].affixed) ++first;
+  return first;
+}
+
+Sets find_sets(const EvaluateRequest& request, const std::vector<DatasetRow>& prompts,
+               const std::vector<fs::path>& originals) {
+  Sets sets;
+  for (const EvaluationArm& arm : request.arms) sets.arms.push_back(set_of(request, prompts, arm));
+  const bool own = request.reference == ReferenceKind::Own;
+  sets.reference = find_set_reference(request, sets.arms, originals);
+  for (size_t a = 0; a < sets.arms.size(); ++a) {
+    PictureSet& set = sets.arms[a];
+    if (const size_t first = first_of_prompts(request, a); own && first != a)
+      set.references = sets.arms[first].pictures;
+    for (size_t i = 0; !own && i < prompts.size(); ++i) set.references.push_back(resized_file(request, prompts[i]));
+  }
+  return sets;
+}
+
+bool compares(const EvaluateRequest& request, const SetMetric& metric, size_t arm) {
+  return !metric.paired || request.set_reference != "own" || arm > 0;
+}
+
+// This process's share of all that is measured.
+void measure_share(Context& context, const EvaluateRequest& request, const Shards& shards, const Sets& sets) {
+  for (const PictureSet& set : sets.arms)
+    for (const EvaluationMetric* metric : request.metrics)
+      if (!metric->paired || !set.references.empty()) shards.measure(metric->source(), set);
   for (const SetMetric* metric : request.set_metrics) {
-    context.report(format("{} {}", metric->name, report.arm.label), 0, 1);
-    if (!metric->reference || !others.empty()) report.set_values[metric->name] = metric->measure(context, set.pictures, others);
-    context.report(format("{} {}", metric->name, report.arm.label), 1, 1);
+    if (metric->paired && sets.reference.set.count() > 0) shards.measure(metric->kind().source(), sets.reference.set);
+    for (size_t i = 0; i < sets.arms.size(); ++i)
+      if (compares(request, *metric, i)) shards.measure(metric->kind().source(), sets.arms[i]);
   }
+}
+
+void take_values(Context& context, const EvaluateRequest& request, const Shards& shards, const Sets& sets, size_t arm,
+                 ArmReport& report) {
+  const PictureSet& set = sets.arms[arm];
+  for (const EvaluationMetric* metric : request.metrics) {
+    if (metric->paired && set.references.empty()) continue;
+    std::vector<double>& values = report.values[metric->name];
+    shards.read(metric->source(), set, [&values](const Tensor& part) {
+      values.insert(values.end(), part.values<double>().begin(), part.values<double>().end());
+    });
+  }
+  for (const SetMetric* metric : request.set_metrics) {
+    if (!compares(request, *metric, arm)) continue;
+    context.check_cancelled();
+    const FeatureSet pictures(context, shards, metric->kind(), set);
+    std::optional<FeatureSet> reference;
+    if (metric->paired && sets.reference.set.count() > 0)
+      reference.emplace(context, shards, metric->kind(), sets.reference.set);
+    else if (metric->paired)
+      reference.emplace(context, load_gaussian(sets.reference.statistics, metric->features));
+    report.set_values[metric->name] = metric->value(pictures, reference ? &*reference : nullptr);
+  }
+}
+
+std::optional<Estimate> predict(Context& context, const EvaluateRequest& request, const EvaluationArm& arm,
+                                const std::string& model, const DatasetRow& prompt) {
+  const std::optional<MachineProfile> machine = saved_profile(context.threads.size());
+  if (!machine) return std::nullopt;
+  GenerateRequest drawing = request.drawing;
+  drawing.precision = arm.arithmetic;
+  drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
+  return estimate_generate(context, load_model(model), drawing, *machine);
+}
+
+// What cannot be compared is said before anything is drawn.
+void check_set_reference(EvaluateRequest& request) {
+  std::string& asked = request.set_reference;
+  if (asked.empty()) asked = request.reference == ReferenceKind::Own ? "own" : "dataset";
+  if (asked == "own" || asked == "dataset") return;
+  if (!fs::exists(asked))
+    fail(ErrorCode::NotFound,
+         "reference {}: want own, dataset, a folder of pictures, or statistics (.npz, .safetensors); found nothing",
+         asked);
+  if (fs::is_directory(asked)) {
+    if (pictures_in(asked).empty()) fail(ErrorCode::NotFound, "folder {}: no pictures to compare with", asked);
+    return;
+  }
+  for (const SetMetric* metric : request.set_metrics) {
+    if (!metric->paired) continue;
+    if (!metric->from_saved)
+      fail(ErrorCode::InvalidArgument,
+           "metric {}: want pictures to compare with, found statistics {}; name a folder of them", metric->name, asked);
+    load_gaussian(asked, metric->features);
+  }
+}
+
+// Whether a shard of the arms' pictures is this process's; others need not wait for pictures.
+bool shares_measuring(const EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
+  return static_cast<int64_t>(prompts.size()) > kShardPictures * request.ranks.rank;
 }
 
 // MS-SSIM wants 176 pixels a side; it is left out, with a word, where pictures are smaller.
 void leave_out_unfit_metrics(Context& context, EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
-  const Image first = read_rgb(picture_file(request, request.arms[0], prompts[0]));
+  if (!request.ranks.first() && !shares_measuring(request, prompts)) return;
+  const fs::path file = picture_file(request, request.arms[0], prompts[0]);
+  if (!request.ranks.first()) wait_for(context, file);
+  const Image first = read_rgb(file);
   std::erase_if(request.metrics, [&](const EvaluationMetric* metric) {
     try {
       if (metric->pair != nullptr) metric->pair->measure(first, first);
       return false;
     } catch (const Error& error) {
-      context.say(LogLevel::Warning, format("metric {} is left out: {}", metric->name, error.what()));
+      if (request.ranks.first())
+        context.say(LogLevel::Warning, format("metric {} is left out: {}", metric->name, error.what()));
       return true;
     }
   });
@@ -136,30 +290,24 @@ void leave_out_unfit_metrics(Context& context, EvaluateRequest& request, const s
 
 }  // namespace
 
-std::vector<fs::path> dataset_pictures(Context& context, const EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
+std::vector<fs::path> dataset_pictures(const EvaluateRequest& request, const std::vector<DatasetRow>& prompts) {
   const CaptionSet set = open_dataset(request.prompts);
   const PictureSource source(set.pictures);
-  const Image first = read_rgb(picture_file(request, request.arms[0], prompts[0]));
-  std::vector<fs::path> originals;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    context.report("reference", static_cast<int64_t>(i), static_cast<int64_t>(prompts.size()));
-    const std::string& name = prompts[i].picture;
-    if (name.empty() || !source.has(name))
-      fail(ErrorCode::NotFound, "data set {}: no picture for {}; name its folder or zip with --pictures, or use --reference own", set.format,
-           prompts[i].name);
-    originals.push_back(source.file(name));
-    if (originals.back().empty()) {
-      originals.back() = request.out / "originals" / name;
-      fs::create_directories(originals.back().parent_path());
-      if (!fs::exists(originals.back())) write_file(originals.back(), source.bytes(name));
+  std::vector<fs::path> files;
+  for (const DatasetRow& prompt : prompts) {
+    if (prompt.picture.empty() || !source.has(prompt.picture))
+      fail(ErrorCode::NotFound,
+           "data set {}: no picture for {}; name its folder or zip with --pictures, or compare with own pictures",
+           set.format, prompt.name);
+    fs::path file = source.file(prompt.picture);
+    if (file.empty()) {
+      file = request.out / "originals" / prompt.picture;
+      fs::create_directories(file.parent_path());
+      if (!fs::exists(file)) write_file(file, source.bytes(prompt.picture));
     }
-    fs::path file = request.out / "reference" / prompts[i].name;
-    if (fs::exists(file += ".png")) continue;
-    fs::create_directories(file.parent_path());
-    write_file(file, encode_png(resize(source.read_rgb(name), first.width, first.height, ResizeFilter::Lanczos)));
+    files.push_back(std::move(file));
   }
-  context.report("reference", 1, 1);
-  return originals;
+  return files;
 }
 
 Interval metric_interval(const ArmReport& arm, const std::string& metric) {
@@ -182,32 +330,34 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
   EvaluateRequest& request = report.request;
   if (request.out.empty()) fail(ErrorCode::InvalidArgument, "out: want the folder of the report");
   if (request.arms.empty()) fail(ErrorCode::InvalidArgument, "arms: want at least one model or folder of pictures");
+  check_set_reference(request);
   const DatasetResult data = make_dataset(context, request.prompts);
   report.prompts = data.rows;
   report.protocol = describe_protocol(request, report.prompts, data.format + " " + data.source.filename().string());
   report.machine = describe_machine(context);
   if (request.ranks.first()) claim_folder(request, report.protocol, report.prompts);
 
-  for (const EvaluationArm& arm : request.arms) draw_arm(context, request, arm, report.prompts);
-  if (!request.ranks.first()) return report;
-  leave_out_unfit_metrics(context, request, report.prompts);
+  const bool resized = request.reference == ReferenceKind::Dataset;
   std::vector<fs::path> originals;
-  if (request.reference == ReferenceKind::Dataset) originals = dataset_pictures(context, request, report.prompts);
-  for (const EvaluationArm& arm : request.arms) {
+  if (resized || request.set_reference == "dataset") originals = dataset_pictures(request, report.prompts);
+  for (const EvaluationArm& arm : request.arms) draw_arm(context, request, arm, report.prompts);
+  if (resized && request.ranks.first()) resize_references(context, request, report.prompts, originals);
+  leave_out_unfit_metrics(context, request, report.prompts);
+  const Sets sets = find_sets(request, report.prompts, originals);
+  const Shards shards(context, request.out / "measured", request.ranks);
+  measure_share(context, request, shards, sets);
+  if (!request.ranks.first()) return report;
+  report.set_reference = sets.reference;
+  if (!sets.reference.statistics.empty() && !request.set_metrics.empty())
+    report.set_reference.pictures = load_gaussian(sets.reference.statistics, request.set_metrics[0]->features).count;
+  for (size_t i = 0; i < request.arms.size(); ++i) {
+    const EvaluationArm& arm = request.arms[i];
     ArmReport one{.arm = arm, .pictures = static_cast<int64_t>(report.prompts.size())};
-    const bool own = request.reference == ReferenceKind::Own, itself = own && &arm == &request.arms[0];
-    std::function<fs::path(const DatasetRow&)> reference;
-    if (own && !itself) reference = [&](const DatasetRow& prompt) { return picture_file(request, request.arms[0], prompt); };
-    if (!own) reference = [&](const DatasetRow& prompt) {
-      fs::path file = request.out / "reference" / prompt.name;
-      return file += ".png";
-    };
-    std::vector<fs::path> others = originals;
-    if (own && !itself)
-      for (const DatasetRow& prompt : report.prompts) others.push_back(reference(prompt));
-    measure_arm(context, request, report.prompts, reference, others, one);
+    take_values(context, request, shards, sets, i, one);
     if (!arm.pictures) {
-      describe_model(one, prepare_arm(context, request, arm));
+      const std::string model = prepare_arm(context, request, arm);
+      describe_model(one, model);
+      one.predicted = predict(context, request, arm, model, report.prompts[0]);
       one.costs = read_costs(request, arm);
     }
     report.arms.push_back(std::move(one));

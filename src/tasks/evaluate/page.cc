@@ -18,7 +18,8 @@ std::string base64(std::string_view bytes) {
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j) three = three << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (size_t j = 0; j < 3; ++j)
+      three = three << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
     for (size_t j = 0; j < 4; ++j) out += j <= bytes.size() - i ? kDigits[three >> (18 - 6 * j) & 63] : '=';
   }
   return out;
@@ -51,15 +52,23 @@ Json prompts_json(const EvaluationReport& report) {
 
 std::string report_html(const EvaluationReport& report) {
   const Json whole = report_json(report);
-  Json data = {{"protocol", report.protocol}, {"machine", report.machine}, {"metrics", Json::array()}, {"set_metrics", Json::array()},
-               {"arms", Json::array()}, {"prompts", prompts_json(report)}};
+  Json data = {{"protocol", report.protocol},  {"machine", report.machine}, {"metrics", Json::array()},
+               {"set_metrics", Json::array()}, {"arms", Json::array()},     {"prompts", prompts_json(report)}};
   for (const EvaluationMetric* metric : report.request.metrics)
-    data["metrics"].push_back({{"name", metric->name}, {"title", metric->title}, {"digits", metric->digits}, {"up", metric->higher_is_better}});
-  if (!report.arms.empty())
-    for (const auto& entry : report.arms.back().set_values) data["set_metrics"].push_back(entry.first);
+    data["metrics"].push_back({{"name", metric->name},
+                               {"title", metric->title},
+                               {"digits", metric->digits},
+                               {"up", metric->higher_is_better}});
+  data["set_note"] = set_reference_text(report);
+  for (const SetMetric* metric : report.request.set_metrics)
+    data["set_metrics"].push_back({{"name", metric->name},
+                                   {"title", metric->title},
+                                   {"digits", metric->digits},
+                                   {"up", metric->higher_is_better}});
   for (size_t i = 0; i < report.arms.size(); ++i) {
     Json arm = whole["quality"]["arms"][i];
     for (const char* field : {"model_bytes", "unet_bytes", "cost", "layers"}) arm[field] = whole["arms"][i][field];
+    if (report.arms[i].predicted) arm["predicted"] = whole["arms"][i]["predicted"];
     if (!arm.contains("set_metrics")) arm["set_metrics"] = Json::object();
     data["arms"].push_back(std::move(arm));
   }
