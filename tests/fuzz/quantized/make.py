@@ -12,7 +12,7 @@ PANELS = -(-OUTPUTS // PANEL)
 def write(name, record, tensors):
     header, data = {"__metadata__": {"nibble.layers": json.dumps({"layer": record})}}, b""
     for tensor, (dtype, shape, content) in tensors.items():
-        header[f"layer.{tensor}"] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        header[tensor if "." in tensor else f"layer.{tensor}"] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
         data += content
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -35,7 +35,10 @@ def main():
               "down": ("BF16", [rank, INPUTS, 1, 1], b"\x00\x3c" * (rank * INPUTS)),
               "up": ("BF16", [PANELS, rank, PANEL], b"\x00\x3c" * (PANELS * rank * PANEL)),
               "bias": ("F32", [OUTPUTS], bytes(4 * OUTPUTS))}
-    write("branch", record | {"activations": "int4", "rank": rank, "shift": 0.2734375, "smoothed": True}, four | branch)
+    branched = record | {"activations": "int4", "rank": rank, "shift": 0.2734375, "smoothed": True}
+    write("branch", branched, four | branch)
+    branch["other.down"] = branch.pop("down")
+    write("shared", branched | {"down_of": "other"}, four | branch)
     write("int8", record | {"weights": "int8"}, {"codes": ("U8", [count], codes(count)), "scales": four["scales"]})
 
 
