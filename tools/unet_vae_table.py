@@ -3,7 +3,7 @@
 
 Parameters are counted in the model's files; operations, buffers and activations come from `nibble estimate --json`, seconds from
 `nibble bench --json`, best of --runs on all threads. Shares are of a picture with guidance at the model's usual steps: time of
-the UNet and of the decoder together, memory of the larger stage. --write replaces the table in docs/how-it-works.md. Models
+the UNet and of the decoder together, memory of the larger stage. --write replaces the rows of these models in docs/how-it-works.md. Models
 are diffusers folders or built-in names; default: the built-in model and a full-size SD 1.5 with random weights, if
 tools/make_random_model.py has made one.
 """
@@ -59,6 +59,14 @@ def rows(program, model, size, runs):
                f"| {memory[stage] / 1e6:.0f} MB |\n")
 
 
+def merged(old, new):
+    """The old rows with those of the same model replaced by the new ones; rows of other models stay."""
+    model = lambda row: row.split("|")[1]
+    fresh = {model(row) for row in new}
+    kept = [row for row in old if model(row) not in fresh]
+    return [*new, *kept] if old and model(old[0]) in fresh else [*kept, *new]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["emoji", *([f"{RANDOM_SD15}:512"] if RANDOM_SD15.is_dir() else [])])
@@ -66,16 +74,19 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    table = ("| model | part | parameters | weights | operations a pass | buffers | activations read and written | time "
-             "| share of time | memory of the stage |\n|---|---|---|---|---|---|---|---|---|---|\n")
+    head = ("| model | part | parameters | weights | operations a pass | buffers | activations read and written | time "
+            "| share of time | memory of the stage |\n|---|---|---|---|---|---|---|---|---|---|\n")
+    measured = []
     for model in options.models:
         name, _, size = model.partition(":")
-        table += "".join(rows(options.program, name, size, options.runs))
-    print(table, end="")
+        measured += "".join(rows(options.program, name, size, options.runs)).splitlines(keepends=True)
+    print(head + "".join(measured), end="")
     if options.write:
         text = PAGE.read_text()
         before, rest = text.split(BEGIN)
-        PAGE.write_text(before + BEGIN + table + END + rest.split(END, 1)[1])
+        table, after = rest.split(END, 1)
+        lines = merged(table.splitlines(keepends=True)[2:], measured)
+        PAGE.write_text(before + BEGIN + head + "".join(lines) + END + after)
 
 
 if __name__ == "__main__":
