@@ -95,7 +95,9 @@ void for_each_tile(const Picture& p, Work work) {
     }
 }
 
-at::Tensor input_tiles(const at::Tensor& pictures) {
+// Squares of `Side` pixels from `Before` ahead of each tile on, zero outside the picture, through Rows along both axes.
+template <int64_t Side, int64_t Before, void (*Rows)(const Vec*, int64_t, Vec*, int64_t)>
+at::Tensor tiles_of(const at::Tensor& pictures) {
     const Picture p = picture_of(pictures);
     at::Tensor tiles = empty_tiles(p.n * p.h * p.w / 16, p.c, pictures);
     const float* source = pictures.const_data_ptr<float>();
@@ -103,36 +105,16 @@ at::Tensor input_tiles(const at::Tensor& pictures) {
     const int64_t plane = tiles.stride(0);
     for_each_tile(p, [&](int64_t n, int64_t y, int64_t x, int64_t tile) {
         for (int64_t c = 0; c < p.c; c += kLanes) {
-            Vec d[36], t[36], v[36];
-            for (int64_t i = 0; i < 6; ++i) {
-                for (int64_t j = 0; j < 6; ++j) {
-                    const int64_t sy = y + i - 1, sx = x + j - 1;
+            Vec d[Side * Side], t[6 * Side], v[36];
+            for (int64_t i = 0; i < Side; ++i) {
+                for (int64_t j = 0; j < Side; ++j) {
+                    const int64_t sy = y + i - Before, sx = x + j - Before;
                     const bool inside = sy >= 0 && sy < p.h && sx >= 0 && sx < p.w;
-                    d[i * 6 + j] = inside ? load(source + ((n * p.h + sy) * p.w + sx) * p.c + c) : Vec{};
+                    d[i * Side + j] = inside ? load(source + ((n * p.h + sy) * p.w + sx) * p.c + c) : Vec{};
                 }
             }
-            for (int64_t j = 0; j < 6; ++j) input_rows(d + j, 6, t + j, 6);
-            for (int64_t i = 0; i < 6; ++i) input_rows(t + 6 * i, 1, v + 6 * i, 1);
-            for (int64_t k = 0; k < 36; ++k) store(target + k * plane + tile * p.c + c, v[k]);
-        }
-    });
-    return tiles;
-}
-
-at::Tensor gradient_tiles(const at::Tensor& pictures) {
-    const Picture p = picture_of(pictures);
-    at::Tensor tiles = empty_tiles(p.n * p.h * p.w / 16, p.c, pictures);
-    const float* source = pictures.const_data_ptr<float>();
-    float* target = tiles.data_ptr<float>();
-    const int64_t plane = tiles.stride(0);
-    for_each_tile(p, [&](int64_t n, int64_t y, int64_t x, int64_t tile) {
-        for (int64_t c = 0; c < p.c; c += kLanes) {
-            Vec d[16], t[24], v[36];
-            for (int64_t i = 0; i < 4; ++i) {
-                for (int64_t j = 0; j < 4; ++j) d[i * 4 + j] = load(source + ((n * p.h + y + i) * p.w + x + j) * p.c + c);
-            }
-            for (int64_t j = 0; j < 4; ++j) gradient_rows(d + j, 4, t + j, 4);
-            for (int64_t i = 0; i < 6; ++i) gradient_rows(t + 4 * i, 1, v + 6 * i, 1);
+            for (int64_t j = 0; j < Side; ++j) Rows(d + j, Side, t + j, Side);
+            for (int64_t i = 0; i < 6; ++i) Rows(t + Side * i, 1, v + 6 * i, 1);
             for (int64_t k = 0; k < 36; ++k) store(target + k * plane + tile * p.c + c, v[k]);
         }
     });
@@ -199,8 +181,8 @@ at::Tensor filter_gradient(const at::Tensor& tiles) {
 }  // namespace
 
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
-    m.def("input_tiles", &input_tiles);
-    m.def("gradient_tiles", &gradient_tiles);
+    m.def("input_tiles", &tiles_of<6, 1, input_rows>);
+    m.def("gradient_tiles", &tiles_of<4, 0, gradient_rows>);
     m.def("pictures", &pictures_of);
     m.def("filters", &filters);
     m.def("filter_gradient", &filter_gradient);
