@@ -40,4 +40,8 @@ std::string inflate_bytes(std::span<const std::byte> data, Deflated kind, size_t
   return out;
 }
 
+uint32_t crc32_of(std::span<const std::byte> data) {
+  return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const unsigned char*>(data.data()), data.size()));
+}
+
 }  // namespace nibble

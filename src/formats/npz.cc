@@ -1,6 +1,5 @@
 #include "formats/npz.h"
 
-#include <array>
 #include <cstring>
 
 #include "base/check.h"
@@ -33,18 +32,6 @@ Tensor tensor_of(std::span<const std::byte> bytes, const std::string& what) {
     for (int d = rank; d-- > 0 && ++at[static_cast<size_t>(d)] == layout.info.shape[d];) at[static_cast<size_t>(d)] = 0;
   }
   return tensor;
-}
-
-uint32_t crc32_of(std::string_view bytes) {
-  std::array<uint32_t, 256> table;
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t c = i;
-    for (int bit = 0; bit < 8; ++bit) c = c & 1 ? 0xEDB88320 ^ c >> 1 : c >> 1;
-    table[i] = c;
-  }
-  uint32_t crc = ~uint32_t{0};
-  for (const char byte : bytes) crc = table[(crc ^ static_cast<uint8_t>(byte)) & 255] ^ crc >> 8;
-  return ~crc;
 }
 
 const char* descr_of(DType dtype) {
@@ -85,7 +72,7 @@ void put(std::string& out, uint64_t value, int bytes) {
 std::string description(std::string_view name, std::string_view npy) {
   std::string out;
   put(out, 20, 2), put(out, 0, 2), put(out, 0, 2), put(out, 0, 2), put(out, 0x21, 2);
-  put(out, crc32_of(npy), 4), put(out, npy.size(), 4), put(out, npy.size(), 4);
+  put(out, crc32_of(std::as_bytes(std::span(npy))), 4), put(out, npy.size(), 4), put(out, npy.size(), 4);
   put(out, name.size(), 2), put(out, 0, 2);
   return out;
 }
