@@ -3,6 +3,7 @@
 
     tools/make_random_model.py sd15                        folder, single file and reference outputs
     tools/make_random_model.py sdxl --no-reference --dtype fp16
+    tools/make_random_model.py sdxl --reference-only       goes on with the references of a written model
     tools/make_random_model.py sd15 --tiny --out DIR       the same shapes of names, narrow layers: seconds, a few MB
 
 Written to $NIBBLE_CACHE/random/<name>/ unless --out is given:
@@ -118,29 +119,32 @@ def write_stream(path, shapes, get, dtype, about):
     partial.replace(path)
 
 
-def write_folder(options, folder):
-    """The diffusers layout; returns {part: (class, config, shapes, weight file)}."""
-    source = CONFIGS / options.name
-    index, parts = read_json(source / "model_index.json"), {}
-    for path in source.rglob("*.json"):
-        (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path.relative_to(source))
-    for part, entry in index.items():
+def describe(options, folder):
+    """{part: (class, config, shapes, weight file)}"""
+    source, parts = CONFIGS / options.name, {}
+    for part, entry in read_json(source / "model_index.json").items():
         if not isinstance(entry, list) or not (source / part / "config.json").is_file():
             continue
         config = read_json(source / part / "config.json")
         config = narrow(config) if options.tiny else config
-        (folder / part / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        shapes = parameters(entry[1], config)
         name = "model" if entry[0] == "transformers" else "diffusion_pytorch_model"
-        path = folder / part / f"{name}.safetensors"
+        parts[part] = (entry[1], config, parameters(entry[1], config), folder / part / f"{name}.safetensors")
+    return parts
+
+
+def write_folder(options, folder, parts):
+    """The diffusers layout."""
+    source = CONFIGS / options.name
+    for path in source.rglob("*.json"):
+        (folder / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / path.relative_to(source))
+    for part, (_, config, shapes, path) in parts.items():
+        (folder / part / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         start = time.time()
         write_stream(path, shapes, lambda n, p=part, s=shapes: random_weight(options.seed, p, n, s[n]), options.dtype,
                      {"format": "pt"})
         print(f"{part}: {sum(map(math.prod, shapes.values())):,} parameters, {time.time() - start:.0f} s", flush=True)
-        parts[part] = (entry[1], config, shapes, path)
     write_tokenizers(folder)
-    return parts
 
 
 def write_tokenizers(folder):
@@ -249,12 +253,19 @@ def reference_passes(parts, size, seed):
 
 
 def write_reference(options, parts, path):
-    from safetensors.torch import save_file
-    tensors, about = {}, {"size": str(options.size), "torch": torch.__version__, "weights": options.dtype}
+    from safetensors.torch import load_file, save_file
+    partial, tensors = path.with_suffix(".partial"), {}
+    about = {"size": str(options.size), "torch": torch.__version__, "weights": options.dtype}
+    if partial.is_file():
+        tensors = load_file(partial)
+        with safe_open(partial, "pt") as file:
+            about |= file.metadata()
+        if about["size"] != str(options.size) or about["weights"] != options.dtype:
+            sys.exit(f"{partial}: begun with --size {about['size']} --dtype {about['weights']}; remove it or use the same")
     for part, (inputs, forward) in reference_passes(parts, options.size, options.seed + 1000).items():
         tensors |= {f"in.{part}.{key}": value for key, value in inputs.items()}
         for label, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
-            if label == "bf16" and options.no_bf16:
+            if f"{part}.{label}.seconds" in about or (label == "bf16" and options.no_bf16):
                 continue
             model = load(parts, part, dtype)
             cast = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
@@ -265,8 +276,10 @@ def write_reference(options, parts, path):
             print(f"{part} {label}: {time.time() - start:.1f} s", flush=True)
             tensors |= {f"out.{part}.{key}.{label}": value.float().contiguous() for key, value in outputs.items()}
             del model
-            save_file(tensors, path.with_suffix(".partial"), metadata=about)
-    path.with_suffix(".partial").replace(path)
+            fresh = partial.with_suffix(".fresh")
+            save_file(tensors, fresh, metadata=about)
+            fresh.replace(partial)
+    partial.replace(path)
 
 
 def main():
@@ -279,12 +292,15 @@ def main():
     parser.add_argument("--tiny", action="store_true", help="narrow layers instead of full size")
     parser.add_argument("--no-single-file", action="store_true")
     parser.add_argument("--no-reference", action="store_true")
+    parser.add_argument("--reference-only", action="store_true", help="the weights are there already")
     parser.add_argument("--no-bf16", action="store_true", help="only float32 references (bfloat16 is slow on old CPUs)")
     options = parser.parse_args()
     cache = Path(os.environ.get("NIBBLE_CACHE", Path.home() / ".cache" / "nibble"))
     out = options.out or cache / "random" / (options.name + ("_tiny" if options.tiny else ""))
-    parts = write_folder(options, out / "diffusers")
-    if not options.no_single_file:
+    parts = describe(options, out / "diffusers")
+    if not options.reference_only:
+        write_folder(options, out / "diffusers", parts)
+    if not options.no_single_file and not options.reference_only:
         found = original_tensors(options, parts)
         write_stream(out / f"{options.name}.safetensors", {name: shape for name, (shape, _) in found.items()},
                      lambda name: found[name][1](), options.dtype, {"format": "pt"})
