@@ -13,12 +13,14 @@ from latents import open_latents
 from models import MAX_TOKENS
 
 EMPTY_CAPTIONS = 0.1
-FLAGS = 0.2  # the weight of a flag: 260 designs that 16x16 latents hardly hold
+GROUP_WEIGHTS = {"flag": 0.2,  # 260 designs that 16x16 latents hardly hold
+                 "symbol": 0.6,  # easily learned
+                 "": 0.3}  # names that stand in no list of words, often cryptic
 PLAIN = ("conv_in", "conv_out", "embedding")  # parameters that learn with AdamW
 
 
 class Examples:
-    """Variants of one thing in one style share their weight in part."""
+    """Variants of one thing in one style share the weight of one picture."""
 
     def __init__(self, home: Path, seed: int):
         icons, self.things = load_things(home / "data")
@@ -26,7 +28,7 @@ class Examples:
         self.tokenizer = CLIPTokenizer.from_pretrained(home / "tokenizer")
         self.splits = np.array(split_of(icons, self.things))
         variants = collections.Counter((i.key, i.style) for i in icons)
-        self.weights = np.array([variants[i.key, i.style] ** -0.6 * (FLAGS if t.group == "flag" else 1)
+        self.weights = np.array([GROUP_WEIGHTS.get(t.group, 1) / variants[i.key, i.style]
                                  for i, t in zip(icons, self.things)])
         self.random = np.random.default_rng(seed)
         self.choose = random.Random(seed)

@@ -8,7 +8,7 @@ gives them AdamW's usual size, so that both halves share one learning rate.
 import torch
 
 
-def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+def orthogonalize(matrix: torch.Tensor, steps: int = 4) -> torch.Tensor:
     """Iterates on the Gram matrix: with X' = P(G) X and G = X X^T, G' = P G P, and all of them commute."""
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix.shape[0] <= matrix.shape[1]
