@@ -125,6 +125,7 @@ class RowNormOp : public Op {
  public:
   RowNormOp(RowNorm kind, bool gamma, bool beta, float eps) : kind_(kind), gamma_(gamma), beta_(beta), eps_(eps) {}
   const char* name() const override { return kind_ == RowNorm::Layer ? "layer_norm" : "rms_norm"; }
+  std::optional<LayerNormSettings> settings() const { return gamma_ && beta_ ? std::optional(LayerNormSettings{eps_}) : std::nullopt; }
   int in_place_of() const override { return 0; }
 
   TensorType infer(std::span<const TensorType> in) const override {
@@ -180,6 +181,10 @@ Value group_norm(Value x, Value gamma, Value beta, int64_t groups, float eps) {
 std::optional<GroupNormSettings> group_norm_settings(const Op& op) {
   if (op.name() != std::string_view("group_norm") && op.name() != std::string_view("group_norm_silu")) return std::nullopt;
   return static_cast<const GroupNorm&>(op).settings();
+}
+std::optional<LayerNormSettings> layer_norm_settings(const Op& op) {
+  if (op.name() != std::string_view("layer_norm")) return std::nullopt;
+  return static_cast<const RowNormOp&>(op).settings();
 }
 Value layer_norm(Value x, Value gamma, Value beta, float eps) { return row_norm(RowNorm::Layer, x, gamma, beta, eps); }
 Value rms_norm(Value x, Value gamma, float eps) { return row_norm(RowNorm::Rms, x, gamma, {}, eps); }

@@ -15,10 +15,19 @@ struct GroupNormSettings {
   int64_t groups = 0;
   float eps = 0;
   bool silu = false;
+  bool operator==(const GroupNormSettings&) const = default;
 };
 std::optional<GroupNormSettings> group_norm_settings(const Op& op);
 
 Value layer_norm(Value x, Value gamma, Value beta, float eps);  // over the last axis
+
+// What a layer_norm with gamma and beta was made with; nothing for any other op.
+struct LayerNormSettings {
+  float eps = 0;
+  bool operator==(const LayerNormSettings&) const = default;
+};
+std::optional<LayerNormSettings> layer_norm_settings(const Op& op);
+
 Value rms_norm(Value x, Value gamma, float eps);                // over the last axis
 
 }  // namespace nibble::ops

@@ -5,10 +5,9 @@
 #include "base/check.h"
 #include "kernels/qgemm/qgemm.h"
 #include "kernels/qgemm_grouped/qgemm_grouped.h"
-#include "kernels/quantize/quantize.h"
 #include "ops/gemm_run.h"
 #include "ops/memory.h"
-#include "ops/normed_input.h"
+#include "ops/quantize_input.h"
 
 namespace nibble::ops {
 namespace {
@@ -22,43 +21,56 @@ struct Layer {
   int64_t rank;
   bool conv, input_scale, bias, residual;
   Conv2dOptions options;
+  TensorType out = {};  // linear layers only
   int64_t upsample = 1;
-  std::optional<GroupNormSettings> norm = {};  // of the input, with gamma and beta as two more inputs
+  std::optional<GroupNormSettings> norm = {};  // of a convolution's input, with gamma and beta as two more inputs
 
   bool int4() const { return shape.kind == WeightKind::Int4; }
-  // Places of the inputs: x, codes, scales, then those that exist.
+  // A linear layer reads what quantize_input made; a convolution, whose taps read rows of zeros too, makes it itself.
+  bool prepared() const { return !conv && activation != ActivationKind::Float; }
+  // Places of the inputs: x or the prepared rows, codes, scales, then those that exist.
   int ratios_at() const { return 3; }
   int input_scale_at() const { return 3 + int4(); }
-  int down_at() const { return input_scale_at() + input_scale; }
-  int up_at() const { return down_at() + 1; }
-  int bias_at() const { return down_at() + (rank > 0 ? 2 : 0); }
+  // A linear layer of floats has h there.
+  int down_at() const { return input_scale_at() + (input_scale && !prepared()); }
+  int up_at() const { return down_at() + (rank > 0 && !prepared()); }
+  int bias_at() const { return up_at() + (rank > 0); }
   int gamma_at() const { return bias_at() + bias; }
   int residual_at() const { return gamma_at() + (norm ? 2 : 0); }
 };
 
-constexpr const char* kNames[2][3] = {{"linear_w16", "linear_int8", "linear_int4"}, {"conv2d_w16", "conv2d_int8", "conv2d_int4"}};
+constexpr const char* kNames[2][3] = {{"linear_w16", "linear_int8", "linear_int4"},
+                                      {"conv2d_w16", "conv2d_int8", "conv2d_int4"}};
 
 // Rows in and out of one run. Images share a scale (convolutions) or statistics (norms); other rows are one image.
 struct Extent {
-  int64_t rows, images, m, pixels;
+  int64_t rows, images, m;
+  bool pointwise;  // output rows are input rows
 };
 
-Extent extent_of(const Layer& l, const Shape& x, const Shape& y) {
-  const int64_t rows = l.shape.k == 0 ? 0 : x.count() / l.shape.k, images = l.conv || l.norm ? x[0] : 1;
-  return {rows, images, y.count() / l.shape.n, images == 0 ? 0 : rows / images};
+Extent extent_of(const Layer& l, const TensorType& x, const TensorType& y) {
+  const int64_t m = y.shape.count() / l.shape.n;
+  if (!l.conv) return {m, 1, m, true};
+  const int64_t rows = l.shape.k == 0 ? 0 : x.shape.count() / l.shape.k;
+  return {rows, x.shape[0], m, l.shape.taps == 1 && l.options.stride == 1 && l.upsample == 1 && m == rows};
 }
 
-NormedInput::Layout normed_layout(const Layer& l, const Extent& e, DType dtype) { return {e.images, e.pixels, l.shape.k, dtype}; }
+// The pass over the input. Taps read other rows' h, so that the branch of a larger kernel is a convolution of its own.
+InputForm form_of(const Layer& l, bool pointwise) {
+  return {l.shape.k,     l.activation, l.shift, pointwise ? l.rank : 0, l.conv && l.activation == ActivationKind::Int8,
+          l.input_scale, l.norm};
+}
 
 // Places in the scratch memory; offsets in bytes.
 struct Places {
-  size_t codes, scales, sums, h, h_raw, pad, pad_scales, pad_sums, panels, norm, normed, threads, total;
+  size_t rows, pad, pad_scales, pad_sums, h, h_raw, normed, pass, panels, threads, total;
 };
 
 constexpr int64_t kPanelsAtOnce = 4;  // of sixteen channels, expanded to floats per thread
 
 size_t thread_scratch(const Context& context, const Layer& l, DType dtype) {
-  if (l.activation == ActivationKind::Int8) return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.rank);
+  if (l.activation == ActivationKind::Int8)
+    return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.rank);
   if (l.activation == ActivationKind::Int4)
     return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.rank);
   // Not monotone in k: fewer bytes a panel are more panels a block.
@@ -74,26 +86,24 @@ Places places_of(const Context& context, const Layer& l, const Extent& e, DType 
     p.total += aligned(bytes);
     return at;
   };
-  const size_t rows = static_cast<size_t>(e.rows), padded = static_cast<size_t>(l.shape.padded_k());
-  const size_t groups = (padded + kActivationGroup - 1) / kActivationGroup;
-  const bool integer = l.activation != ActivationKind::Float;
-  p.codes = take(integer ? rows * padded : 0);
-  p.scales = take(integer ? rows * groups * sizeof(float) : 0);
-  const size_t blocks = l.activation == ActivationKind::Int4 ? padded / 32 : 1;
-  p.sums = take(integer ? rows * blocks * sizeof(int32_t) : 0);
-  p.pad = take(integer ? padded : 0);
-  p.pad_scales = take(integer ? groups * sizeof(float) : 0);
-  p.pad_sums = take(integer ? blocks * sizeof(int32_t) : 0);
-  p.h = take(static_cast<size_t>(e.m * l.rank) * sizeof(float));
-  p.h_raw = take(dtype == DType::F32 ? 0 : static_cast<size_t>(e.m * l.rank) * bytes_of(dtype));
-  const size_t threads = static_cast<size_t>(context.threads.size());
+  const bool integer = l.activation != ActivationKind::Float, passes = l.conv && integer, branch = l.conv && l.rank > 0;
+  const InputForm form = form_of(l, e.pointwise);
+  const InputExtent extent{e.rows, e.images, dtype};
+  const size_t threads = static_cast<size_t>(context.threads.size()), products = static_cast<size_t>(e.m * l.rank);
+  p.rows = take(passes ? input_places(form, extent).total : 0);
+  p.pad = take(passes ? static_cast<size_t>(form.padded_k()) : 0);
+  p.pad_scales = take(passes ? static_cast<size_t>(form.scales_per_row()) * sizeof(float) : 0);
+  p.pad_sums = take(passes ? static_cast<size_t>(form.sums_per_row()) * sizeof(int32_t) : 0);
+  p.h = take(branch ? products * sizeof(float) : 0);
+  p.h_raw = take(branch && dtype != DType::F32 ? products * bytes_of(dtype) : 0);
+  p.normed = take(l.norm && branch && !e.pointwise ? static_cast<size_t>(e.rows * l.shape.k) * bytes_of(dtype) : 0);
+  p.pass = take(passes ? input_pass_scratch(context, form, extent) : 0);
   const size_t panel = static_cast<size_t>(kPanelsAtOnce * kPanelChannels * l.shape.taps * l.shape.k) * sizeof(float);
   p.panels = take(integer ? 0 : threads * aligned(panel));
-  p.norm = take(l.norm ? NormedInput::scratch_bytes(context, *l.norm, normed_layout(l, e, dtype)) : 0);
-  p.normed = take(l.norm && l.rank > 0 ? rows * static_cast<size_t>(l.shape.k) * bytes_of(dtype) : 0);
   // The branch's own product shares the threads' scratch.
-  const size_t branch = l.rank > 0 ? kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, l.shape.k) : 0;
-  p.threads = take(threads * std::max(aligned(thread_scratch(context, l, dtype)), aligned(branch)));
+  const size_t down =
+      branch ? kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, l.shape.k) : 0;
+  p.threads = take(threads * std::max(aligned(thread_scratch(context, l, dtype)), aligned(down)));
   return p;
 }
 
@@ -104,19 +114,27 @@ class Run {
       : l_(layer),
         args_(args),
         context_(args.context),
-        dtype_(args.in[0].type.dtype),
-        e_(extent_of(layer, args.in[0].type.shape, args.out.type.shape)),
+        dtype_(args.out.type.dtype),
+        e_(extent_of(layer, args.in[0].type, args.out.type)),
+        form_(form_of(layer, e_.pointwise)),
         at_(places_of(args.context, layer, e_, dtype_)) {
-    if (!l_.conv) return;
-    const Shape &x = args.in[0].type.shape, &y = args.out.type.shape;
-    geometry_ = {x[1], x[2], y[1], y[2], l_.kernel_h, l_.kernel_w, l_.options.stride, l_.options.pad_top, l_.options.pad_left, l_.upsample};
-    pointwise_ = l_.shape.taps == 1 && l_.options.stride == 1 && l_.upsample == 1 && e_.m == e_.rows;
+    if (l_.conv) {
+      const Shape &x = args.in[0].type.shape, &y = args.out.type.shape;
+      const Conv2dOptions& o = l_.options;
+      geometry_ = {x[1], x[2], y[1], y[2], l_.kernel_h, l_.kernel_w, o.stride, o.pad_top, o.pad_left, l_.upsample};
+      rows_ = input_places(form_, {e_.rows, e_.images, dtype_}).in(args.scratch + at_.rows);
+    } else {
+      rows_ = input_places(form_, {e_.rows, e_.images, dtype_})
+                  .in(l_.prepared() ? in(0).data
+                      : l_.rank > 0 ? in(l_.down_at()).data
+                                    : nullptr);
+    }
   }
 
   void all() {
     if (e_.m == 0) return;
-    if (l_.activation != ActivationKind::Float) quantize();
-    if (l_.rank > 0) branch();
+    if (l_.conv && l_.activation != ActivationKind::Float) quantize();
+    if (l_.conv && l_.rank > 0 && !(e_.pointwise && l_.activation != ActivationKind::Float)) branch();
     if (l_.activation == ActivationKind::Int8) return int8();
     if (l_.activation == ActivationKind::Int4) return int4();
     expanded();
@@ -124,22 +142,25 @@ class Run {
 
  private:
   template <typename T>
-  T* place(size_t offset) const { return reinterpret_cast<T*>(args_.scratch + offset); }
+  T* place(size_t offset) const {
+    return reinterpret_cast<T*>(args_.scratch + offset);
+  }
   const TensorRef& in(int i) const { return args_.in[static_cast<size_t>(i)]; }
-  const kernels::ConvGeometry* conv() const { return l_.conv && !pointwise_ ? &geometry_ : nullptr; }
+  const kernels::ConvGeometry* conv() const { return e_.pointwise ? nullptr : &geometry_; }
   const float* input_scale() const { return l_.input_scale ? in(l_.input_scale_at()).as<float>() : nullptr; }
   const float* bias() const { return l_.bias ? in(l_.bias_at()).as<float>() : nullptr; }
   const void* residual() const { return l_.residual ? in(l_.residual_at()).data : nullptr; }
   const BFloat16* up() const { return l_.rank > 0 ? in(l_.up_at()).as<BFloat16>() : nullptr; }
-  const void* row(int64_t r) const { return element_at(in(0), r * l_.shape.k); }
   size_t share() const { return (at_.total - at_.threads) / static_cast<size_t>(context_.threads.size()) / 64 * 64; }
-  std::byte* own_scratch(int thread) const { return args_.scratch + at_.threads + share() * static_cast<size_t>(thread); }
+  std::byte* own_scratch(int thread) const {
+    return args_.scratch + at_.threads + share() * static_cast<size_t>(thread);
+  }
 
   QuantWeightView weight() const {
     return {l_.shape, in(1).as<uint8_t>(), in(2).as<float>(), l_.int4() ? in(l_.ratios_at()).as<int16_t>() : nullptr};
   }
 
-  // h = down · x, float32 [m, rank].
+  // h = down · x of a convolution, [m, rank].
   void branch() {
     kernels::GemmProblem p{};
     p.m = e_.m, p.n = l_.rank, p.k = l_.shape.k, p.taps = l_.shape.taps;
@@ -149,102 +170,69 @@ class Run {
     p.c = dtype_ == DType::F32 ? place<void>(at_.h) : place<void>(at_.h_raw);
     p.c_stride = l_.rank;
     run_gemm_threaded(context_, dtype_, p, args_.scratch + at_.threads);
-    if (dtype_ == DType::F32) return;
+    rows_.h = l_.activation == ActivationKind::Float ? p.c : place<void>(at_.h);
+    if (rows_.h == p.c) return;
     for (int64_t i = 0; i < e_.m * l_.rank; ++i) place<float>(at_.h)[i] = to_float(place<BFloat16>(at_.h_raw)[i]);
   }
 
-  // Codes, scales and sums of the input.
+  // Codes, scales and sums of a convolution's input, and h where it is pointwise.
   void quantize() {
-    const kernels::QuantizeKernel& q = kernels::select_quantize(context_.cpu, dtype_);
-    std::optional<NormedInput> norm;
-    if (l_.norm)
-      norm.emplace(context_, *l_.norm, normed_layout(l_, e_, dtype_), in(0).data, in(l_.gamma_at()).as<float>(),
-                   in(l_.gamma_at() + 1).as<float>(), place<std::byte>(at_.norm));
-    float* scales = place<float>(at_.scales);
-    for (int64_t image = 0; image < e_.images; ++image) {
-      if (norm) norm->start(image);
-      if (l_.conv && l_.activation == ActivationKind::Int8)
-        scales[image] = (norm ? norm->absmax(q, input_scale()) : image_absmax(q, image)) / 127.0f;
-      const int64_t first = image * e_.pixels;
-      context_.threads.run(e_.pixels, kNormedRows, [&](int64_t begin, int64_t end, int thread) {
-        if (!norm) return quantize_rows(q, row(first + begin), first + begin, end - begin, image);
-        for (int64_t r = begin; r < end; r += kNormedRows) {
-          const int64_t stop = std::min(r + kNormedRows, end);
-          void* rows = l_.rank > 0 ? place<std::byte>(at_.normed) + (first + r) * l_.shape.k * static_cast<int64_t>(bytes_of(dtype_))
-                                   : norm->block(thread);
-          norm->rows(r, stop, rows);
-          quantize_rows(q, rows, first + r, stop - r, image);
-        }
-      });
-    }
+    const TensorRef none{};
+    const TensorRef& down = l_.rank > 0 ? in(l_.down_at()) : none;
+    const auto floats = [this](int at) { return l_.norm ? in(at).as<const float>() : nullptr; };
+    if (l_.norm && l_.rank > 0 && !e_.pointwise) rows_.normed = place<void>(at_.normed);
+    run_input_pass(
+        context_, form_, {e_.rows, e_.images, dtype_},
+        {in(0).data, input_scale(), floats(l_.gamma_at()), floats(l_.gamma_at() + 1), down.data, down.type.dtype},
+        rows_, args_.scratch + at_.pass);
     if (l_.activation == ActivationKind::Int4) quantize_padding();
     // A pointwise convolution runs as rows, each with its image's scale.
-    if (l_.activation == ActivationKind::Int8 && l_.conv && conv() == nullptr)
-      for (int64_t r = e_.rows; r-- > 0;) scales[r] = scales[r / e_.pixels];
-  }
-
-  // Rows [first, first + count) of the input, whose values are at x.
-  void quantize_rows(const kernels::QuantizeKernel& q, const void* x, int64_t first, int64_t count, int64_t image) const {
-    const int64_t k = l_.shape.k, padded = l_.shape.padded_k();
-    int8_t* codes = place<int8_t>(at_.codes) + first * padded;
-    float* scales = place<float>(at_.scales);
-    int32_t* sums = place<int32_t>(at_.sums);
-    if (l_.activation == ActivationKind::Int4)
-      q.int4_groups(x, count, k, padded, input_scale(), l_.shift, codes, scales + first * activation_groups(), sums + first * (padded / 32));
-    else if (l_.conv)
-      q.int8_scaled(x, count, k, padded, input_scale(), scales[image], codes, sums + first);
-    else
-      q.int8_rows(x, count, k, padded, input_scale(), codes, scales + first, sums + first);
-  }
-
-  float image_absmax(const kernels::QuantizeKernel& q, int64_t image) const {
-    std::vector<float> most(static_cast<size_t>(context_.threads.size()), 0.0f);
-    context_.threads.run(e_.pixels, 8, [&](int64_t begin, int64_t end, int thread) {
-      most[static_cast<size_t>(thread)] = q.absmax(row(image * e_.pixels + begin), end - begin, l_.shape.k, input_scale());
-    });
-    return *std::max_element(most.begin(), most.end());
+    if (l_.activation == ActivationKind::Int8 && e_.pointwise)
+      for (int64_t r = e_.rows; r-- > 0;) rows_.scales[r] = rows_.scales[r / (e_.rows / e_.images)];
   }
 
   // The row of zeros that taps outside the image read.
   void quantize_padding() const {
-    const int64_t k = l_.shape.k;
-    const std::vector<float> zeros(static_cast<size_t>(k), 0.0f);
+    const std::vector<float> zeros(static_cast<size_t>(form_.k), 0.0f);
     kernels::select_quantize(context_.cpu, DType::F32)
-        .int4_groups(zeros.data(), 1, k, l_.shape.padded_k(), input_scale(), l_.shift, place<int8_t>(at_.pad), place<float>(at_.pad_scales),
-                     place<int32_t>(at_.pad_sums));
+        .int4_groups(zeros.data(), 1, form_.k, form_.padded_k(), input_scale(), form_.shift, place<int8_t>(at_.pad),
+                     place<float>(at_.pad_scales), place<int32_t>(at_.pad_sums));
   }
-
-  int64_t activation_groups() const { return (l_.shape.padded_k() + kActivationGroup - 1) / kActivationGroup; }
 
   void int8() {
     const kernels::QGemmKernel& kernel = kernels::select_qgemm(context_.cpu, dtype_);
     kernels::QGemmProblem p{};
     fill(p);
     split(kernels::qgemm_row_tile(kernel), kernels::qgemm_column_tile(kernel),
-          [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
+          [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) {
+            run_qgemm(kernel, p, m0, m1, n0, n1, own_scratch(thread));
+          });
   }
 
   void int4() {
     const kernels::QGemmGroupedKernel& kernel = kernels::select_qgemm_grouped(context_.cpu, dtype_);
     kernels::QGemmGroupedProblem p{};
     fill(p);
-    p.pad_codes = place<int8_t>(at_.pad), p.pad_scales = place<float>(at_.pad_scales), p.pad_sums = place<int32_t>(at_.pad_sums);
+    p.pad_codes = place<int8_t>(at_.pad), p.pad_scales = place<float>(at_.pad_scales),
+    p.pad_sums = place<int32_t>(at_.pad_sums);
     split(kernels::qgemm_grouped_row_tile(kernel), kernels::qgemm_grouped_column_tile(kernel),
-          [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) { run_qgemm_grouped(kernel, p, m0, m1, n0, n1, own_scratch(thread)); });
+          [&](int64_t m0, int64_t m1, int64_t n0, int64_t n1, int thread) {
+            run_qgemm_grouped(kernel, p, m0, m1, n0, n1, own_scratch(thread));
+          });
   }
 
   template <typename Problem>
   void fill(Problem& p) const {
     p.m = e_.m;
-    p.a = place<int8_t>(at_.codes), p.a_stride = l_.shape.padded_k();
-    p.a_scales = place<float>(at_.scales);
-    p.sums = place<int32_t>(at_.sums);
+    p.a = rows_.codes, p.a_stride = l_.shape.padded_k();
+    p.a_scales = rows_.scales;
+    p.sums = rows_.sums;
     p.conv = conv();
     p.weight = weight();
     p.bias = bias();
     p.residual = residual(), p.residual_stride = l_.shape.n;
     p.c = args_.out.data, p.c_stride = l_.shape.n;
-    p.rank = l_.rank, p.h = place<float>(at_.h), p.up = up();
+    p.rank = l_.rank, p.h = static_cast<const float*>(rows_.h), p.up = up();
   }
 
   // Few rows: split the columns, so that every weight is expanded by one thread only.
@@ -253,9 +241,11 @@ class Run {
     constexpr int64_t kFewRows = 512;
     const int threads = context_.threads.size();
     if (e_.m < kFewRows && l_.shape.n >= int64_t{threads} * column_tile)
-      context_.threads.run(l_.shape.n, column_tile, [&](int64_t begin, int64_t end, int thread) { body(0, e_.m, begin, end, thread); });
+      context_.threads.run(l_.shape.n, column_tile,
+                           [&](int64_t begin, int64_t end, int thread) { body(0, e_.m, begin, end, thread); });
     else
-      context_.threads.run(e_.m, row_tile, [&](int64_t begin, int64_t end, int thread) { body(begin, end, 0, l_.shape.n, thread); });
+      context_.threads.run(e_.m, row_tile,
+                           [&](int64_t begin, int64_t end, int thread) { body(begin, end, 0, l_.shape.n, thread); });
   }
 
   // Weights expanded to floats, a few panels at a time, input scale folded in.
@@ -289,7 +279,7 @@ class Run {
     for (int64_t j = 0; j < count; j += kPanelChannels) {
       kernels::GemmProblem p{};
       p.m = e_.m, p.n = std::min(kPanelChannels, count - j), p.k = l_.rank, p.taps = 1;
-      p.a = dtype_ == DType::F32 ? place<void>(at_.h) : place<void>(at_.h_raw);
+      p.a = rows_.h;
       p.a_stride = l_.rank;
       p.weight = {up() + (n + j) * l_.rank, DType::BF16, 1, 0, kPanelChannels};
       p.c = element_at(args_.out, n + j);
@@ -304,9 +294,10 @@ class Run {
   Context& context_;
   DType dtype_;
   Extent e_;
+  InputForm form_;
   Places at_;
+  InputRows rows_{};
   kernels::ConvGeometry geometry_{};
-  bool pointwise_ = true;
 };
 
 class Quantized : public Op {
@@ -317,33 +308,34 @@ class Quantized : public Op {
   int in_place_of() const override { return l_.residual ? l_.residual_at() : -1; }
 
   TensorType infer(std::span<const TensorType> in) const override {
+    if (!l_.conv) return l_.out;
     const Shape& x = in[0].shape;
-    if (x.rank() < 1 || x[-1] != l_.shape.k || (l_.conv && x.rank() != 4))
-      fail(ErrorCode::InvalidArgument, "{}: input {} does not fit a weight of {} inputs", name(), to_string(x), l_.shape.k);
     Shape y = x;
     y[-1] = l_.shape.n;
-    if (l_.conv) {
-      const int64_t h = x[1] * l_.upsample + l_.options.pad_top + l_.options.pad_bottom - l_.kernel_h;
-      const int64_t w = x[2] * l_.upsample + l_.options.pad_left + l_.options.pad_right - l_.kernel_w;
-      if (h < 0 || w < 0) fail(ErrorCode::InvalidArgument, "{}: input {} is smaller than the kernel", name(), to_string(x));
-      y[1] = h / l_.options.stride + 1, y[2] = w / l_.options.stride + 1;
-    }
+    const int64_t h = x[1] * l_.upsample + l_.options.pad_top + l_.options.pad_bottom - l_.kernel_h;
+    const int64_t w = x[2] * l_.upsample + l_.options.pad_left + l_.options.pad_right - l_.kernel_w;
+    if (h < 0 || w < 0)
+      fail(ErrorCode::InvalidArgument, "{}: input {} is smaller than the kernel", name(), to_string(x));
+    y[1] = h / l_.options.stride + 1, y[2] = w / l_.options.stride + 1;
     return {in[0].dtype, y};
   }
 
   size_t scratch_bytes(const Context& context, std::span<const TensorType> in, const TensorType& out) const override {
-    return places_of(context, l_, extent_of(l_, in[0].shape, out.shape), in[0].dtype).total;
+    return places_of(context, l_, extent_of(l_, in[0], out), out.dtype).total;
   }
 
   void run(const RunArgs& args) const override { Run(l_, args).all(); }
 
   OpCost cost(std::span<const TensorType> in, const TensorType& out) const override {
     const double rows = static_cast<double>(out.shape.count()) / static_cast<double>(l_.shape.n);
-    const double weights = static_cast<double>(l_.shape.taps * l_.shape.k) * static_cast<double>(l_.shape.n + l_.rank);
-    return {2 * rows * (weights + static_cast<double>(l_.rank * l_.shape.n)), l_.norm ? 2.0 * static_cast<double>(in[0].shape.count()) : 0};
+    const double weights =
+        static_cast<double>(l_.shape.taps * l_.shape.k) * static_cast<double>(l_.shape.n + (l_.conv ? l_.rank : 0));
+    return {2 * rows * (weights + static_cast<double>(l_.rank * l_.shape.n)),
+            l_.norm ? 2.0 * static_cast<double>(in[0].shape.count()) : 0};
   }
 
-  Fusion fuse_next(const Op& next, std::span<const TensorType> in, std::span<const TensorType> next_in, int position) const override {
+  Fusion fuse_next(const Op& next, std::span<const TensorType> in, std::span<const TensorType> next_in,
+                   int position) const override {
     if (l_.residual || next.name() != std::string_view("add") || !(next_in[0] == next_in[1])) return {};
     Layer fused = l_;
     fused.residual = true;
@@ -354,15 +346,15 @@ class Quantized : public Op {
   }
 
   Fusion fuse_previous(const Op& previous, std::span<const TensorType> in, int position) const override {
-    if (position != 0) return {};
+    if (position != 0 || !l_.conv) return {};
     Layer fused = l_;
     std::vector<int> inputs{-1};
     for (int i = 1; i < static_cast<int>(in.size()); ++i) inputs.push_back(i);
-    if (l_.conv && l_.upsample == 1 && !l_.norm && previous.name() == std::string_view("upsample_nearest_2x")) {
+    if (l_.upsample == 1 && !l_.norm && previous.name() == std::string_view("upsample_nearest_2x")) {
       fused.upsample = 2;
       return {std::make_shared<Quantized>(fused), inputs};
     }
-    if (l_.activation == ActivationKind::Float || l_.norm || in[0].shape.rank() < 2) return {};
+    if (l_.activation == ActivationKind::Float || l_.norm) return {};
     fused.norm = group_norm_settings(previous);
     if (!fused.norm) return {};
     inputs.insert(inputs.begin() + l_.gamma_at(), {-2, -3});
@@ -374,12 +366,35 @@ class Quantized : public Op {
 };
 
 Value record(Value x, const QuantizedWeight& w, bool conv, const Conv2dOptions& options) {
-  const Layer layer{w.shape, w.kernel_h, w.kernel_w, w.activation, w.shift, w.rank, conv, static_cast<bool>(w.input_scale),
-                    static_cast<bool>(w.bias), false, options};
-  NIBBLE_CHECK(w.shape.taps == w.kernel_h * w.kernel_w && (w.rank > 0) == static_cast<bool>(w.down) && layer.int4() == static_cast<bool>(w.ratios),
+  Layer layer{w.shape,
+              w.kernel_h,
+              w.kernel_w,
+              w.activation,
+              w.shift,
+              w.rank,
+              conv,
+              static_cast<bool>(w.input_scale),
+              static_cast<bool>(w.bias),
+              false,
+              options};
+  NIBBLE_CHECK(w.shape.taps == w.kernel_h * w.kernel_w && (w.rank > 0) == static_cast<bool>(w.down) &&
+                   layer.int4() == static_cast<bool>(w.ratios),
                "quantized weight {} x {} x {}", w.shape.n, w.shape.taps, w.shape.k);
-  std::vector<Value> inputs{x, w.codes, w.scales};
-  for (const Value& v : {w.ratios, w.input_scale, w.down, w.up, w.bias})
+  if (x.shape().rank() < 1 || x.dim(-1) != w.shape.k || (conv && x.shape().rank() != 4))
+    fail(ErrorCode::InvalidArgument, "{}: input {} does not fit a weight of {} inputs", Quantized(layer).name(),
+         to_string(x.shape()), w.shape.k);
+  layer.out = x.type();
+  layer.out.shape[-1] = w.shape.n;
+  // A layer of floats reads x itself and shares only h.
+  Value input = x, input_scale = w.input_scale, down = w.down;
+  if (layer.prepared()) {
+    input = quantize_input(x, form_of(layer, true), input_scale, down);
+    input_scale = down = {};
+  } else if (!conv && w.rank > 0) {
+    down = quantize_input(x, {.k = w.shape.k, .activation = ActivationKind::Float, .rank = w.rank}, {}, down);
+  }
+  std::vector<Value> inputs{input, w.codes, w.scales};
+  for (const Value& v : {w.ratios, input_scale, down, w.up, w.bias})
     if (v) inputs.push_back(v);
   return x.graph().record(std::make_shared<Quantized>(layer), inputs);
 }
@@ -387,6 +402,8 @@ Value record(Value x, const QuantizedWeight& w, bool conv, const Conv2dOptions& 
 }  // namespace
 
 Value quantized_linear(Value x, const QuantizedWeight& weight) { return record(x, weight, false, {}); }
-Value quantized_conv2d(Value x, const QuantizedWeight& weight, const Conv2dOptions& options) { return record(x, weight, true, options); }
+Value quantized_conv2d(Value x, const QuantizedWeight& weight, const Conv2dOptions& options) {
+  return record(x, weight, true, options);
+}
 
 }  // namespace nibble::ops
