@@ -1,6 +1,7 @@
 // nibble quantize: a checkpoint becomes a file with 8- or 4-bit weights.
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "apps/cli/command.h"
 #include "apps/cli/request_options.h"
@@ -39,6 +40,16 @@ void print_part(const QuantizeReport& report, const std::string& part) {
               static_cast<double>(source) / 1e6, static_cast<double>(bytes) / 1e6, error / static_cast<double>(count), worst, worst_name.c_str());
 }
 
+// How many 4-bit layers have a branch of which rank.
+void print_ranks(const QuantizeReport& report) {
+  std::map<int64_t, int> layers;
+  for (const QuantizedLayerReport& l : report.layers)
+    if (l.record.weights == WeightKind::Int4) ++layers[l.record.rank];
+  std::string text;
+  for (const auto& [rank, count] : layers) text += format("{}rank {}: {}", text.empty() ? "" : ", ", rank, count);
+  if (!text.empty()) std::printf("  4-bit layers by rank of their branch: %s\n", text.c_str());
+}
+
 void run(const Options& o, const Common& common) {
   QuantizeRequest request = o.request;
   for (const std::string& rule : o.rules) request.rules.push_back(parse_rule(rule));
@@ -49,6 +60,7 @@ void run(const Options& o, const Common& common) {
   if (!o.report.empty()) write_file(o.report, to_json(report).dump(1));
   if (common.json) return print_json(to_json(report));
   for (const char* part : {"unet", "vae", "text_encoder", "text_encoder_2"}) print_part(report, part);
+  print_ranks(report);
   std::printf("%s: %.1f MB, the source has %.1f MB\n", request.out.c_str(), static_cast<double>(report.bytes) / 1e6,
               static_cast<double>(report.source_bytes) / 1e6);
 }
@@ -81,8 +93,8 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--rank", r.rank, "Of the 16-bit low-rank branch of 4-bit layers, 0 to 256 [32]")->check(CLI::Range(0, 256));
   c->add_option("--rule", o->rules, "PATTERN=PRECISION for layers by name, with * and ?; the last match wins; may be repeated");
   c->add_option("--target-size", o->target,
-                "Of the whole file, for example 600MB: the rank is lowered until it fits, then layers with the largest error become int8 while\n"
-                "it lasts");
+                "Of the whole file, for example 600MB: every 4-bit layer gets the rank (0, half of --rank, --rank, twice it) or int8\n"
+                "that makes the sum of the measured errors small; solves each layer up to five times");
   c->add_option("--calib", r.calibration,
                 "Prompts to calibrate on: a text file, a YAML list, qdiff.yaml, or a data set of 'nibble dataset'; the\n"
                 "seed draws one for each trajectory [the project's own]")

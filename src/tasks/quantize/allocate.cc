@@ -1,9 +1,11 @@
 #include "tasks/quantize/allocate.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "base/error.h"
+#include "quant/budget.h"
 #include "quant/quantizer.h"
 #include "tasks/convert.h"
 #include "tasks/quantize/quantize.h"
@@ -11,8 +13,10 @@
 namespace nibble {
 namespace {
 
-constexpr size_t kHeaderOfTensor = 240, kHeaderOfLayer = 240;  // name, type, shape, place and padding; the layer's record
-constexpr int64_t kRankStep = 8;
+constexpr size_t kHeaderOfTensor = 240,
+                 kHeaderOfLayer = 240;  // name, type, shape, place and padding; the layer's record
+constexpr int64_t kMostRank = 256;
+constexpr double kUnmeasured = std::numeric_limits<double>::infinity();
 
 size_t layer_bytes(const PlannedLayer& layer, const quant::Method& method) {
   const QuantShape& s = layer.shape;
@@ -29,23 +33,71 @@ size_t layer_bytes(const PlannedLayer& layer, const quant::Method& method) {
          static_cast<size_t>(rank * ((owns_down ? s.taps * s.k : 0) + s.panels() * kPanelChannels)) * sizeof(BFloat16);
 }
 
-PlannedLayer raised(PlannedLayer layer) {
-  layer.shape.kind = WeightKind::Int8;
-  layer.rank = 0;
-  layer.raised = true;
-  layer.shares_down.clear();
-  if (layer.activation == ActivationKind::Int4) layer.activation = ActivationKind::Int8;
-  return layer;
+// One way to store an int4 layer: with a branch of this rank, or in int8.
+struct Way {
+  std::string name;
+  int64_t rank;
+  bool int8;
+};
+
+std::vector<Way> ways_of(const QuantizeRequest& request) {
+  std::vector<int64_t> ranks{0};
+  if (quant::method_from_name(request.method).low_rank)
+    ranks = {0, request.rank / 2, request.rank, std::min(2 * request.rank, kMostRank)};
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  std::vector<Way> ways;
+  for (const int64_t rank : ranks) ways.push_back({fmt::format("rank {}", rank), rank, false});
+  ways.push_back({"int8", 0, true});
+  return ways;
 }
 
-double solved_error(const std::filesystem::path& work, size_t index, const PlannedLayer& layer) {
-  const WeightFile file = open_weights(solved_file(work, index, layer));
-  return parse_json(file.metadata().at("record"), file.path().string()).at("error");
+using Layers = std::vector<PlannedLayer>;
+using Group = std::vector<size_t>;
+
+std::vector<Group> int4_groups(const Layers& layers) {
+  std::vector<Group> groups = solved_together(layers);
+  std::erase_if(groups, [&](const Group& group) { return layers[group[0]].shape.kind != WeightKind::Int4; });
+  return groups;
+}
+
+void set_way(Layers& layers, const Group& group, const Way& way) {
+  int64_t rank = way.rank;
+  for (const size_t i : group) rank = std::min(rank, layers[i].max_rank);
+  for (const size_t i : group) {
+    PlannedLayer& layer = layers[i];
+    layer.rank = rank;
+    layer.shares_down = rank > 0 && i != group[0] ? layers[group[0]].name() : std::string();
+    layer.variant = way.int8 ? "-int8" : fmt::format("-rank{}", rank);
+    if (!way.int8) continue;
+    layer.shape.kind = WeightKind::Int8;
+    if (layer.activation == ActivationKind::Int4) layer.activation = ActivationKind::Int8;
+  }
+}
+
+Layers all_in(Layers layers, const std::vector<Group>& groups, const Way& way) {
+  for (const Group& group : groups) set_way(layers, group, way);
+  return layers;
+}
+
+size_t group_bytes(const Layers& layers, const Group& group, const quant::Method& method) {
+  size_t bytes = 0;
+  for (const size_t i : group) bytes += layer_bytes(layers[i], method);
+  return bytes;
+}
+
+double solved_error(const std::filesystem::path& work, const Layers& layers, const Group& group) {
+  double error = 0;
+  for (const size_t i : group) {
+    const WeightFile file = open_weights(solved_file(work, i, layers[i]));
+    error += parse_json(file.metadata().at("record"), file.path().string()).at("error").get<double>();
+  }
+  return error;
 }
 
 }  // namespace
 
-size_t predicted_bytes(const models::ModelSource& source, const std::vector<PlannedLayer>& layers, const std::string& method) {
+size_t predicted_bytes(const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
+                       const std::string& method) {
   std::set<std::string> quantized;
   size_t bytes = 0;
   for (const auto& [key, text] : one_file_metadata(source)) bytes += key.size() + Json(text).dump().size();
@@ -62,51 +114,44 @@ size_t predicted_bytes(const models::ModelSource& source, const std::vector<Plan
   return bytes;
 }
 
-std::vector<PlannedLayer> plan_within_budget(const models::ModelSource& source, const QuantizeRequest& request) {
-  std::vector<PlannedLayer> layers = plan_layers(source, request);
-  if (request.target_bytes == 0) return layers;
-  QuantizeRequest smaller = request;
-  size_t least = predicted_bytes(source, layers, request.method);
-  while (least > request.target_bytes && smaller.rank > 0) {
-    smaller.rank = std::max<int64_t>(0, smaller.rank - kRankStep);
-    layers = plan_layers(source, smaller);
-    least = predicted_bytes(source, layers, request.method);
-  }
+void check_budget(const models::ModelSource& source, const QuantizeRequest& request, const Layers& layers) {
+  const size_t least =
+      predicted_bytes(source, all_in(layers, int4_groups(layers), ways_of(request).front()), request.method);
   if (least > request.target_bytes)
     fail(ErrorCode::InvalidArgument,
-         "target size {:.1f} MB: {} without low-rank branches takes {:.1f} MB; allow more, or fewer bits: --group 128, --vae w4a8, "
+         "target size {:.1f} MB: {} without low-rank branches takes {:.1f} MB; allow more, or fewer bits: --group 128, "
+         "--vae w4a8, "
          "--text-encoder w4a16",
          static_cast<double>(request.target_bytes) / 1e6, request.precision, static_cast<double>(least) / 1e6);
-  return layers;
 }
 
-void raise_layers(const models::ModelSource& source, const QuantizeRequest& request, const std::filesystem::path& work,
-                  std::vector<PlannedLayer>& layers) {
+void spend_budget(Context& context, const models::ModelSource& source, const QuantizeRequest& request,
+                  const std::filesystem::path& work, Layers& layers) {
   const quant::Method& method = quant::method_from_name(request.method);
-  struct Candidate {
-    std::vector<size_t> layers;  // those that share a branch rise together
-    size_t extra;
-    double worth;  // error taken away for each byte
-  };
-  std::vector<Candidate> candidates;
-  for (const std::vector<size_t>& group : solved_together(layers)) {
-    if (layers[group[0]].shape.kind != WeightKind::Int4) continue;
-    size_t now = 0, then = 0;
-    double error = 0;
-    for (const size_t i : group) {
-      now += layer_bytes(layers[i], method), then += layer_bytes(raised(layers[i]), method);
-      error += solved_error(work, i, layers[i]);
+  const std::vector<Way> ways = ways_of(request);
+  const std::vector<Group> groups = int4_groups(layers);
+  const Layers least = all_in(layers, groups, ways.front());
+  const size_t spare = request.target_bytes - predicted_bytes(source, least, request.method);
+  size_t budget = spare;
+  for (const Group& group : groups) budget += group_bytes(least, group, method);
+  std::vector<std::vector<quant::StorageOption>> options(groups.size());
+  for (const Way& way : ways) {
+    // What cannot fit stays as in the first way, which is solved.
+    Layers asked = least;
+    for (size_t g = 0; g < groups.size(); ++g) {
+      set_way(asked, groups[g], way);
+      const size_t bytes = group_bytes(asked, groups[g], method);
+      const bool fits = bytes <= group_bytes(least, groups[g], method) + spare;
+      options[g].push_back({bytes, fits ? 0 : kUnmeasured});
+      for (const size_t i : groups[g])
+        if (!fits) asked[i] = least[i];
     }
-    const size_t extra = then > now ? then - now : 0;
-    candidates.push_back({group, extra, error / static_cast<double>(std::max<size_t>(extra, 1))});
+    solve_layers(context, source, asked, request, work, way.name);
+    for (size_t g = 0; g < groups.size(); ++g)
+      if (options[g].back().error == 0) options[g].back().error = solved_error(work, asked, groups[g]);
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.worth > b.worth; });
-  size_t left = request.target_bytes - predicted_bytes(source, layers, request.method);
-  for (const Candidate& c : candidates) {
-    if (c.extra > left) continue;
-    left -= c.extra;
-    for (const size_t i : c.layers) layers[i] = raised(layers[i]);
-  }
+  const std::vector<size_t> chosen = quant::choose_within(options, budget);
+  for (size_t g = 0; g < groups.size(); ++g) set_way(layers, groups[g], ways[chosen[g]]);
 }
 
 }  // namespace nibble

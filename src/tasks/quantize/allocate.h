@@ -6,15 +6,18 @@
 namespace nibble {
 
 // What the file will take with these layers, its header included; at most a fraction of a percent too much.
-size_t predicted_bytes(const models::ModelSource& source, const std::vector<PlannedLayer>& layers, const std::string& method);
+size_t predicted_bytes(const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
+                       const std::string& method);
 
-// The plan of the request; with a budget, at the largest rank up to the request's that keeps it. Throws Error{InvalidArgument} with the
-// smallest size reached where none does.
-std::vector<PlannedLayer> plan_within_budget(const models::ModelSource& source, const QuantizeRequest& request);
+// Throws Error{InvalidArgument} with the smallest size that can be reached where it is above the request's.
+void check_budget(const models::ModelSource& source, const QuantizeRequest& request,
+                  const std::vector<PlannedLayer>& layers);
 
-// Spends what is left of the budget: int4 layers with the largest output error for the bytes it takes become int8. Reads the errors of
-// the solved layers in `work`.
-void raise_layers(const models::ModelSource& source, const QuantizeRequest& request, const std::filesystem::path& work,
-                  std::vector<PlannedLayer>& layers);
+// Solves every int4 layer with branches of rank 0, half the request's, the request's and twice that, and in int8, as
+// far as one of them alone would fit; then gives each layer the rank, or int8, that makes the sum of the measured
+// output errors small within the budget (quant/budget.h). Solutions stay in `work`. Progress stages "rank 0", ...,
+// "int8".
+void spend_budget(Context& context, const models::ModelSource& source, const QuantizeRequest& request,
+                  const std::filesystem::path& work, std::vector<PlannedLayer>& layers);
 
 }  // namespace nibble

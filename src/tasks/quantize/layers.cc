@@ -125,10 +125,24 @@ void plan_part(const models::ModelSource& source, const std::string& part, const
     layer.activation = choice->activations;
     // Beyond an eighth of the smaller side a branch costs more bytes than it saves error.
     const bool branch = part == "unet" && choice->weights == WeightKind::Int4 && role_of(layer.name()) != Role::WeightOnly;
-    layer.rank = branch ? std::min(request.rank, std::min(info.shape[0], info.shape[1]) / 8 / 8 * 8) : 0;
+    layer.max_rank = branch ? std::min(info.shape[0], info.shape[1]) / 8 / 8 * 8 : 0;
+    layer.rank = std::min(request.rank, layer.max_rank);
     layer.after_silu = matches("*resnets.*.conv[12]", layer.path);
     layer.input_group = input_group_of(layer.path);
     out.push_back(std::move(layer));
+  }
+}
+
+// In the order of each group's first layer.
+void number_groups(std::vector<PlannedLayer>& layers) {
+  std::map<std::tuple<std::string, std::string, WeightKind, ActivationKind, int64_t>, size_t> known;
+  size_t groups = 0;
+  for (PlannedLayer& l : layers) {
+    l.solved_with = groups;
+    if (!l.input_group.empty())
+      l.solved_with =
+          known.try_emplace({l.part, l.input_group, l.shape.kind, l.activation, l.rank}, groups).first->second;
+    if (l.solved_with == groups) ++groups;
   }
 }
 
@@ -169,6 +183,7 @@ std::vector<PlannedLayer> plan_layers(const models::ModelSource& source, const Q
   std::vector<PlannedLayer> layers;
   for (const models::ModelPart& part : source.parts)
     if (!part.weights.empty()) plan_part(source, part.name, request, layers);
+  number_groups(layers);
   for (const std::vector<size_t>& group : solved_together(layers))
     for (size_t i = 1; i < group.size() && layers[group[0]].rank > 0; ++i)
       layers[group[i]].shares_down = layers[group[0]].name();
@@ -177,14 +192,9 @@ std::vector<PlannedLayer> plan_layers(const models::ModelSource& source, const Q
 
 std::vector<std::vector<size_t>> solved_together(const std::vector<PlannedLayer>& layers) {
   std::vector<std::vector<size_t>> groups;
-  std::map<std::tuple<std::string, std::string, WeightKind, ActivationKind, int64_t>, size_t> known;
   for (size_t i = 0; i < layers.size(); ++i) {
-    const PlannedLayer& l = layers[i];
-    size_t at = groups.size();
-    if (!l.input_group.empty())
-      at = known.try_emplace({l.part, l.input_group, l.shape.kind, l.activation, l.rank}, at).first->second;
-    if (at == groups.size()) groups.emplace_back();
-    groups[at].push_back(i);
+    if (layers[i].solved_with == groups.size()) groups.emplace_back();
+    groups[layers[i].solved_with].push_back(i);
   }
   return groups;
 }

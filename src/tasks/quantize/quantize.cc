@@ -89,7 +89,8 @@ QuantizeReport quantize_model(Context& context, const QuantizeRequest& asked) {
   QuantizeRequest request = asked;
   request.trajectories = trajectory_count(model, asked);
   request.width = request.height = calibration_side(model, asked);
-  std::vector<PlannedLayer> layers = plan_within_budget(model.source, request);
+  std::vector<PlannedLayer> layers = plan_layers(model.source, request);
+  if (request.target_bytes > 0) check_budget(model.source, request, layers);
   const fs::path work = request.work.empty() ? fs::path(request.out.string() + ".work") : request.work;
   claim_work_folder(work, run_key(request, model, layers));
   if (request.method != "rtn" && wants_readings(layers)) {
@@ -98,11 +99,8 @@ QuantizeReport quantize_model(Context& context, const QuantizeRequest& asked) {
                                 calibration_prompts(model, request), request, work);
     observe_layers(context, model, layers, request, work);
   }
+  if (request.target_bytes > 0) spend_budget(context, model.source, request, work, layers);
   solve_layers(context, model.source, layers, request, work);
-  if (request.target_bytes > 0) {
-    raise_layers(model.source, request, work, layers);
-    solve_layers(context, model.source, layers, request, work);
-  }
   const QuantizeReport report = write_quantized(context, model.source, layers, request, work);
   if (!request.keep_work) fs::remove_all(work);
   return report;

@@ -20,7 +20,8 @@ struct QuantizeReport {
 };
 
 // Runs everything that a run before has not left in the work folder, writes `request.out` (temporary and rename) and removes the work
-// folder. Progress stages "sample", "observe", "observe decoder", "quantize", "write". Same request, same bytes, also after a
+// folder. Progress stages "sample", "observe", "observe decoder", with a byte budget "rank 0", "rank 16", ..., "int8", then "quantize",
+// "write". Same request, same bytes, also after a
 // kill at any moment. Throws Error{Unsupported} for sources of no known family or already quantized, Error{Io},
 // Error{OutOfMemory} over the request's limit, Error{Cancelled}.
 QuantizeReport quantize_model(Context& context, const QuantizeRequest& request);
@@ -29,9 +30,9 @@ Json to_json(const QuantizeReport& report);
 
 // --- Steps.
 
-// Solves the planned layers into `work`/solved, one file each.
+// Solves the planned layers into `work`/solved, one file each; progress is reported as `stage`.
 void solve_layers(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
-                  const QuantizeRequest& request, const std::filesystem::path& work);
+                  const QuantizeRequest& request, const std::filesystem::path& work, const std::string& stage = "quantize");
 
 // Everything of the source, with solved layers in place of their weights, as one file.
 QuantizeReport write_quantized(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,

@@ -97,11 +97,11 @@ void write_solution(const fs::path& file, const PlannedLayer& layer, const quant
 }  // namespace
 
 fs::path solved_file(const fs::path& work, size_t index, const PlannedLayer& layer) {
-  return work / "solved" / fmt::format("{:05}{}.safetensors", index, layer.raised ? "-raised" : "");
+  return work / "solved" / fmt::format("{:05}{}.safetensors", index, layer.variant);
 }
 
 void solve_layers(Context& context, const models::ModelSource& source, const std::vector<PlannedLayer>& layers,
-                  const QuantizeRequest& request, const fs::path& work) {
+                  const QuantizeRequest& request, const fs::path& work, const std::string& stage) {
   fs::create_directories(work / "solved");
   const quant::Method& method = quant::method_from_name(request.method);
   const Readings readings(work);
@@ -111,7 +111,7 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
   size_t started = 0;
   for (const std::vector<size_t>& group : solved_together(layers)) {
     context.check_cancelled();
-    context.report("quantize", static_cast<int64_t>(started), static_cast<int64_t>(layers.size()));
+    context.report(stage, static_cast<int64_t>(started), static_cast<int64_t>(layers.size()));
     started += group.size();
     // One of a group alone would come out otherwise than with the others.
     if (std::all_of(group.begin(), group.end(), [&](size_t i) { return fs::exists(solved_file(work, i, layers[i])); }))
@@ -133,7 +133,7 @@ void solve_layers(Context& context, const models::ModelSource& source, const std
     }
     tensors.drop_pages();
   }
-  context.report("quantize", 1, 1);
+  context.report(stage, 1, 1);
 }
 
 }  // namespace nibble
