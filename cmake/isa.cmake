@@ -9,7 +9,7 @@ set(NIBBLE_FLAGS_avx512 -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mav
     -Wno-uninitialized)
 set(NIBBLE_FLAGS_avxvnni ${NIBBLE_FLAGS_avx2} -mavxvnni)
 set(NIBBLE_FLAGS_avx512vnni ${NIBBLE_FLAGS_avx512} -mavx512vnni)
-set(NIBBLE_FLAGS_avx512bf16 ${NIBBLE_FLAGS_avx512} -mavx512bf16)
+set(NIBBLE_FLAGS_avx512bf16 ${NIBBLE_FLAGS_avx512} -mavx512vnni -mavx512bf16)
 set(NIBBLE_FLAGS_neon -fno-schedule-insns)
 set(NIBBLE_FLAGS_dotprod -march=armv8.2-a+dotprod -fno-schedule-insns)
 set(NIBBLE_FLAGS_i8mm -march=armv8.2-a+dotprod+i8mm -fno-schedule-insns)

@@ -1,10 +1,15 @@
 #include "kernels/attention/table.h"
-#include "kernels/simd/select.h"
 
 namespace nibble::kernels {
 
-const AttentionKernel& select_attention(CpuMask mask, DType dtype) {
-  return select_kernel(kAttentionKernels, mask, dtype);
+const AttentionKernel& select_attention(CpuMask mask, DType dtype, AttentionForm form) {
+  const AttentionKernel* last = nullptr;
+  for (const AttentionKernel* kernel : kAttentionKernels) {
+    if (kernel->dtype != dtype || kernel->form != form) continue;
+    if (mask.has(kernel->isa)) return *kernel;
+    last = kernel;
+  }
+  return *last;
 }
 
 }  // namespace nibble::kernels

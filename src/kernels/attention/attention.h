@@ -3,12 +3,15 @@
 //   out[i, h] = sum_j p_ij v[j, h],  p_i = softmax_j(scale * <q[i, h], k[j, h]> + bias[h, i, j])
 // All matrices are token-major: token t of head h is d elements at t * stride + h * d, so a fused [q | k | v] row and
 // batches need only pointer offsets. Arithmetic is float32 (the avx512bf16 kernel multiplies in bf16, sums in float32).
+// In the forms with bytes (form.h) a token's code is round(x / s), s = max|x| / 127 over its head, and the mean of the
+// keys over all tokens is taken off before: it adds the same to every score of a row, which a softmax does not see.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "base/cpu.h"
+#include "kernels/attention/form.h"
 #include "tensor/dtype.h"
 
 namespace nibble::kernels {
@@ -34,6 +37,7 @@ struct AttentionKernel {
   const char* name;  // "attention_f32_avx2"
   Isa isa;
   DType dtype;  // of q, k, v, out: F32 or BF16
+  AttentionForm form;
 
   // Rows that one pass over the keys serves. run() is most efficient on ranges of a multiple of this, and the longer
   // the better: keys and values are packed once per call. With enough heads, give each task a whole head.
@@ -45,9 +49,14 @@ struct AttentionKernel {
   // Query rows [row_begin, row_end) of one head on the calling thread. Any split of heads and rows gives bit-identical
   // results. A row whose keys are all masked (bias -inf, causal) becomes zeros.
   void (*run)(const AttentionArgs& args, int64_t head, int64_t row_begin, int64_t row_end, void* scratch);
+
+  // Forms with bytes only: the scores of those rows before bias and softmax, in log2 units dots[i, j] · row_factors[i]
+  // · key_scales[j]; dots [rows, lk]. All three are bit-equal on every instruction set.
+  void (*int8_scores)(const AttentionArgs& args, int64_t head, int64_t row_begin, int64_t row_end, int32_t* dots,
+                      float* row_factors, float* key_scales, void* scratch) = nullptr;
 };
 
 // Best kernel of the mask for F32 or BF16; never null.
-const AttentionKernel& select_attention(CpuMask mask, DType dtype);
+const AttentionKernel& select_attention(CpuMask mask, DType dtype, AttentionForm form = AttentionForm::Float);
 
 }  // namespace nibble::kernels

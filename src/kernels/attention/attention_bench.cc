@@ -15,6 +15,8 @@ struct BenchShape {
 
 constexpr BenchShape kShapes[] = {{4096, 4096, 10, 64}, {4096, 4096, 8, 40}, {1024, 1024, 20, 64}, {1024, 1024, 8, 80},
                                   {256, 256, 8, 160},   {4096, 77, 10, 64},  {4096, 4096, 1, 512}};
+// Of the forms with bytes.
+constexpr BenchShape kInt8Shapes[] = {{4096, 4096, 10, 64}, {1024, 1024, 20, 64}, {4096, 77, 10, 64}};
 
 BenchRow bench_layer(const AttentionKernel& kernel, const BenchShape& s, double peak) {
   const int64_t channels = s.heads * s.d;
@@ -37,10 +39,14 @@ std::vector<BenchRow> bench_attention(Context& context) {
   std::vector<BenchRow> rows;
   const double fma = measure_peak(context.cpu, PeakKind::F32Fma);
   const double bf16_dot = measure_peak(context.cpu, PeakKind::Bf16Dot);
+  const double int8_dot = measure_peak(context.cpu, PeakKind::Int8Dot);
   for (DType dtype : {DType::F32, DType::BF16}) {
     const AttentionKernel& kernel = select_attention(context.cpu, dtype);
     for (const BenchShape& shape : kShapes)
       rows.push_back(bench_layer(kernel, shape, kernel.isa == Isa::Avx512Bf16 ? bf16_dot : fma));
+    for (AttentionForm form : {AttentionForm::Int8Scores, AttentionForm::Int8})
+      for (const BenchShape& shape : kInt8Shapes)
+        rows.push_back(bench_layer(select_attention(context.cpu, dtype, form), shape, int8_dot));
   }
   return rows;
 }

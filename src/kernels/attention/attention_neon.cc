@@ -1,15 +1,5 @@
-#include "kernels/simd/vec_neon.h"
-
-namespace nibble::kernels {
-namespace {
-
-// 32 registers: 24 sums, a row of the panel, one broadcast.
-constexpr int kStepPanel = 4, kMaxPanel = 4;
-constexpr int kRowsOfPanel[] = {0, 12, 12, 8, 6};
-
-}  // namespace
-}  // namespace nibble::kernels
-
+#include "kernels/attention/tiles_neon.h"
+// After the tiles.
 #include "kernels/attention/attention_impl.h"
 
 namespace nibble::kernels {

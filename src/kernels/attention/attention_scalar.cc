@@ -53,7 +53,7 @@ struct Scalar {
   static size_t scratch_bytes(int64_t lk, int64_t) { return static_cast<size_t>(lk) * sizeof(double); }
 
   static constexpr AttentionKernel kernel(const char* name, DType dtype) {
-    return {name, Isa::Scalar, dtype, row_block, scratch_bytes, run};
+    return {name, Isa::Scalar, dtype, AttentionForm::Float, row_block, scratch_bytes, run};
   }
 };
 
