@@ -91,6 +91,10 @@ NIBBLE_EMULATED __m256i nibble_cvtepi32_epi16(__m512i v) {
   const NibbleLanes a = nibble_lanes(v);
   NIBBLE_LANES(__m256i, 16, r.u16[i] = (uint16_t)a.u32[i]);
 }
+NIBBLE_EMULATED __m128i nibble_cvtepi32_epi8(__m512i v) {
+  const NibbleLanes a = nibble_lanes(v);
+  NIBBLE_LANES(__m128i, 16, r.u8[i] = (uint8_t)a.u32[i]);
+}
 NIBBLE_EMULATED __m256i nibble_cvtusepi32_epi16(__m512i v) {
   const NibbleLanes a = nibble_lanes(v);
   NIBBLE_LANES(__m256i, 16, r.u16[i] = (uint16_t)(a.u32[i] > 0xffffu ? 0xffffu : a.u32[i]));
@@ -251,6 +255,7 @@ NIBBLE_EMULATED __m512i nibble_srli_epi16(__m512i x, unsigned n) {
 #define _mm512_cvtepi16_epi32(v) nibble_cvtepi16_epi32(v)
 #define _mm512_cvtepu8_epi32(v) nibble_cvtepu8_epi32(v)
 #define _mm512_cvtepi32_epi16(v) nibble_cvtepi32_epi16(v)
+#define _mm512_cvtepi32_epi8(v) nibble_cvtepi32_epi8(v)
 #define _mm512_cvtusepi32_epi16(v) nibble_cvtusepi32_epi16(v)
 #define _mm512_cvtps_epi32(v) nibble_cvtps_epi32(v)
 #define _mm512_cvttps_epi32(v) nibble_cvttps_epi32(v)
