@@ -22,10 +22,12 @@ struct Layer {
   bool conv, input_scale, bias, residual;
   Conv2dOptions options;
   TensorType out = {};  // linear layers only
+  bool gated = false;   // geglu over the result: values, then gates
   int64_t upsample = 1;
   std::optional<GroupNormSettings> norm = {};  // of a convolution's input, with gamma and beta as two more inputs
 
   bool int4() const { return shape.kind == WeightKind::Int4; }
+  int64_t columns() const { return gated ? shape.n / 2 : shape.n; }
   // A linear layer reads what quantize_input made; a convolution, whose taps read rows of zeros too, makes it itself.
   bool prepared() const { return !conv && activation != ActivationKind::Float; }
   // Places of the inputs: x or the prepared rows, codes, scales, then those that exist.
@@ -49,7 +51,7 @@ struct Extent {
 };
 
 Extent extent_of(const Layer& l, const TensorType& x, const TensorType& y) {
-  const int64_t m = y.shape.count() / l.shape.n;
+  const int64_t m = y.shape.count() / l.columns();
   if (!l.conv) return {m, 1, m, true};
   const int64_t rows = l.shape.k == 0 ? 0 : x.shape.count() / l.shape.k;
   return {rows, x.shape[0], m, l.shape.taps == 1 && l.options.stride == 1 && l.upsample == 1 && m == rows};
@@ -70,9 +72,9 @@ constexpr int64_t kPanelsAtOnce = 4;  // of sixteen channels, expanded to floats
 
 size_t thread_scratch(const Context& context, const Layer& l, DType dtype) {
   if (l.activation == ActivationKind::Int8)
-    return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.rank);
+    return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.gated);
   if (l.activation == ActivationKind::Int4)
-    return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.rank);
+    return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.gated);
   // Not monotone in k: fewer bytes a panel are more panels a block.
   const kernels::GemmKernel& kernel = kernels::select_gemm(context.cpu, dtype);
   const size_t product = kernels::gemm_scratch_bytes(kernel, l.shape.taps, l.shape.k);
@@ -230,9 +232,10 @@ class Run {
     p.conv = conv();
     p.weight = weight();
     p.bias = bias();
-    p.residual = residual(), p.residual_stride = l_.shape.n;
-    p.c = args_.out.data, p.c_stride = l_.shape.n;
+    p.residual = residual(), p.residual_stride = l_.columns();
+    p.c = args_.out.data, p.c_stride = l_.columns();
     p.rank = l_.rank, p.h = static_cast<const float*>(rows_.h), p.up = up();
+    if (l_.gated) p.gate = &kernels::select_eltwise(context_.cpu, dtype_);
   }
 
   // Few rows: split the columns, so that every weight is expanded by one thread only.
@@ -240,12 +243,13 @@ class Run {
   void split(int row_tile, int column_tile, const Body& body) {
     constexpr int64_t kFewRows = 512;
     const int threads = context_.threads.size();
-    if (e_.m < kFewRows && l_.shape.n >= int64_t{threads} * column_tile)
-      context_.threads.run(l_.shape.n, column_tile,
+    const int64_t columns = l_.columns();
+    if (e_.m < kFewRows && columns >= int64_t{threads} * column_tile)
+      context_.threads.run(columns, column_tile,
                            [&](int64_t begin, int64_t end, int thread) { body(0, e_.m, begin, end, thread); });
     else
       context_.threads.run(e_.m, row_tile,
-                           [&](int64_t begin, int64_t end, int thread) { body(begin, end, 0, l_.shape.n, thread); });
+                           [&](int64_t begin, int64_t end, int thread) { body(begin, end, 0, columns, thread); });
   }
 
   // Weights expanded to floats, a few panels at a time, input scale folded in.
@@ -327,20 +331,26 @@ class Quantized : public Op {
   void run(const RunArgs& args) const override { Run(l_, args).all(); }
 
   OpCost cost(std::span<const TensorType> in, const TensorType& out) const override {
-    const double rows = static_cast<double>(out.shape.count()) / static_cast<double>(l_.shape.n);
+    const double rows = static_cast<double>(out.shape.count()) / static_cast<double>(l_.columns());
     const double weights =
         static_cast<double>(l_.shape.taps * l_.shape.k) * static_cast<double>(l_.shape.n + (l_.conv ? l_.rank : 0));
     return {2 * rows * (weights + static_cast<double>(l_.rank * l_.shape.n)),
-            l_.norm ? 2.0 * static_cast<double>(in[0].shape.count()) : 0};
+            (l_.norm ? 2.0 * static_cast<double>(in[0].shape.count()) : 0) +
+                (l_.gated ? static_cast<double>(out.shape.count()) : 0)};
   }
 
   Fusion fuse_next(const Op& next, std::span<const TensorType> in, std::span<const TensorType> next_in,
                    int position) const override {
-    if (l_.residual || next.name() != std::string_view("add") || !(next_in[0] == next_in[1])) return {};
+    if (l_.residual || l_.gated) return {};
     Layer fused = l_;
-    fused.residual = true;
     std::vector<int> inputs;
     for (int i = 0; i < static_cast<int>(in.size()); ++i) inputs.push_back(i);
+    if (next.name() == std::string_view("geglu") && l_.prepared() && l_.shape.n % (2 * kPanelChannels) == 0) {
+      fused.gated = true;
+      return {std::make_shared<Quantized>(fused), inputs};
+    }
+    if (next.name() != std::string_view("add") || !(next_in[0] == next_in[1])) return {};
+    fused.residual = true;
     inputs.push_back(-1 - (1 - position));
     return {std::make_shared<Quantized>(fused), inputs};
   }

@@ -4,13 +4,15 @@
 // p is the Int8 code or the Int4 panel weight. The integer sum is bit-equal on every ISA and for every split. Weights stay
 // packed; one block of panels is expanded to bytes in scratch (kernels.md: panel mode) unless the kernel reads them in place.
 // The float epilogue is evaluated as  fma(float(sum), a_scale · s, fma chain of the branch in order j, then + bias, then
-// + residual), in this order everywhere.
+// + residual), in this order everywhere. With a gate the weight holds 2N channels, values and then gates, both rounded to C's type, and
+//   C[m, n] = value[m, n] · gelu(gate[m, n])           (GEGLU; no residual)
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "base/cpu.h"
+#include "kernels/eltwise/eltwise.h"
 #include "kernels/gemm/gemm.h"
 #include "tensor/quant_format.h"
 
@@ -41,11 +43,12 @@ struct QGemmProblem {
   int64_t rank;
   const float* h;
   const BFloat16* up;
+  const EltwiseKernel* gate;  // of C's type, or null: none; N is then a multiple of 16
 };
 
-size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, int64_t rank);
+size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated);
 
-// Rows [m_begin, m_end) x columns [n_begin, n_end) on the calling thread; n_begin is a multiple of the column tile.
+// Rows [m_begin, m_end) x columns [n_begin, n_end) of C on the calling thread; n_begin is a multiple of the column tile.
 void run_qgemm(const QGemmKernel& kernel, const QGemmProblem& problem, int64_t m_begin, int64_t m_end, int64_t n_begin,
                int64_t n_end, void* scratch);
 

@@ -5,11 +5,13 @@
 
 #include "base/error.h"
 #include "kernels/bench.h"
+#include "kernels/gemm/packed_rows.h"
 #include "kernels/norm/norm.h"
 #include "kernels/peaks/peaks.h"
 #include "kernels/qgemm/table.h"
 #include "kernels/qgemm_grouped/table.h"
 #include "kernels/quantize/table.h"
+#include "tensor/tensor.h"
 
 namespace nibble::kernels {
 namespace {
@@ -65,7 +67,7 @@ BenchRow bench_product(Context& context, const BenchShape& s, WeightKind kind, i
   p.weight = o.weight();
   p.c = o.c.data(), p.c_stride = s.n;
   p.rank = rank, p.h = o.h.data(), p.up = o.up.data();
-  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, o.shape, rank));
+  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, o.shape, false));
   const double seconds = best_cpu_seconds([&] { run_qgemm(kernel, p, 0, s.m, 0, s.n, scratch.data()); });
   return {kernel.name, describe(s, kind, rank), work_of(s), seconds, peak};
 }
@@ -81,7 +83,7 @@ BenchRow bench_grouped(Context& context, const BenchShape& s, double peak) {
   p.conv = s.side > 0 ? &o.conv : nullptr;
   p.weight = o.weight();
   p.c = o.c.data(), p.c_stride = s.n;
-  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, o.shape, 0));
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, o.shape, false));
   const double seconds = best_cpu_seconds([&] { run_qgemm_grouped(kernel, p, 0, s.m, 0, s.n, scratch.data()); });
   return {kernel.name, describe(s, WeightKind::Int4, 0) + " x int4", work_of(s), seconds, peak};
 }
@@ -131,6 +133,44 @@ std::vector<BenchRow> bench_normed_quantize(Context& context) {
           {quantize.name, "norm, silu, int8 by rows 4096 x 320", bytes, together, peak}};
 }
 
+// Layer norm, int8 codes and the product with a branch's down of rank 32: as passes over memory, and a few rows at a time
+// (ops/input_pass.h). Work: operations of the product.
+std::vector<BenchRow> bench_normed_branch(Context& context, int64_t rows, int64_t k, double peak) {
+  const int64_t rank = 32, step = 16;
+  const QuantizeKernel& quantize = select_quantize(context.cpu, DType::BF16);
+  const NormKernel& norm = select_norm(context.cpu, DType::BF16);
+  const GemmKernel& gemm = select_gemm(context.cpu, DType::BF16);
+  std::vector<BFloat16> x(static_cast<size_t>(rows * k)), y(x.size()), h(static_cast<size_t>(rows * rank)), down(static_cast<size_t>(rank * k));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = to_bf16(0.02f * static_cast<float>(i % 199) - 2);
+  for (size_t i = 0; i < down.size(); ++i) down[i] = to_bf16(0.001f * static_cast<float>(i % 97));
+  std::vector<float> gamma(static_cast<size_t>(k), 1.1f), scales(static_cast<size_t>(rows));
+  std::vector<int8_t> codes(x.size());
+  std::vector<int32_t> sums(static_cast<size_t>(rows));
+  const std::shared_ptr<void> packed = allocate(packed_bytes(gemm, rank, k)), scratch = allocate(packed_scratch_bytes(gemm, k));
+  const std::shared_ptr<void> gemm_scratch = allocate(gemm_scratch_bytes(gemm, 1, k));
+  const WeightView weight{down.data(), DType::BF16, k, 0, 1};
+  const auto prepare = [&](int64_t r, int64_t count, BFloat16* to) {
+    norm.layer_norm(x.data() + r * k, k, to, k, count, k, gamma.data(), gamma.data(), 1e-5f, nullptr, nullptr);
+    quantize.int8_rows(to, count, k, k, gamma.data(), codes.data() + r * k, scales.data() + r, sums.data() + r);
+  };
+  const double apart = best_cpu_seconds([&] {
+    prepare(0, rows, y.data());
+    run_gemm(gemm, {rows, rank, k, 1, y.data(), k, nullptr, weight, nullptr, nullptr, 0, h.data(), rank}, 0, rows, 0, rank, gemm_scratch.get());
+  });
+  const double together = best_cpu_seconds([&] {
+    for (int64_t i = 0; i < packed_panels(gemm, rank); ++i) pack_panel(gemm, weight, rank, k, i, packed.get());
+    for (int64_t r = 0; r < rows; r += step) {
+      prepare(r, step, y.data());
+      multiply_packed(gemm, packed.get(), rank, k, y.data(), step, h.data() + r * rank, scratch.get());
+    }
+  });
+  const double work = 2.0 * static_cast<double>(rows * k * rank);
+  const auto row = [&](const char* how, double seconds) {
+    return BenchRow{gemm.name, format("norm, int8, down 32 {} {} x {}", how, rows, k), work, seconds, peak};
+  };
+  return {row("as passes", apart), row("by rows", together)};
+}
+
 }  // namespace
 
 std::vector<BenchRow> bench_qgemm(Context& context) {
@@ -143,6 +183,9 @@ std::vector<BenchRow> bench_qgemm(Context& context) {
   }
   for (BenchRow& row : bench_quantize(context)) rows.push_back(std::move(row));
   for (BenchRow& row : bench_normed_quantize(context)) rows.push_back(std::move(row));
+  const double floats = measure_peak(context.cpu, PeakKind::F32Fma);
+  for (const auto& [m, k] : {std::pair<int64_t, int64_t>{4096, 320}, {1024, 1280}, {4096, 1280}})
+    for (BenchRow& row : bench_normed_branch(context, m, k, floats)) rows.push_back(std::move(row));
   return rows;
 }
 

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "kernels/qgemm/gated_test.h"
 #include "kernels/qgemm/table.h"
 #include "kernels/test_cpu.h"
 
@@ -137,7 +138,7 @@ template <typename T>
 void check(const QGemmKernel& kernel, const Case& c) {
   const Trial t(c, 17);
   std::vector<T> out(static_cast<size_t>(t.c.m * t.c.n));
-  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, t.c.rank));
+  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, false));
   const QGemmProblem p = t.problem(kernel.dtype, out.data());
   // Two pieces in both directions, as threads would split it.
   const int64_t row_cut = std::min<int64_t>(t.c.m, (t.c.m / 2 + kernel.mr - 1) / kernel.mr * kernel.mr);
@@ -160,6 +161,30 @@ TEST(QGemm, Every_kernel_computes_the_formula_to_the_last_bit) {
   }
 }
 
+template <typename T>
+void check_gated(const QGemmKernel& kernel, const Case& c) {
+  const Trial t(c, 19);
+  const int64_t columns = c.n / 2, cut = columns / 2 / kernel.nr * kernel.nr;
+  std::vector<T> out(static_cast<size_t>(c.m * columns));
+  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, true));
+  QGemmProblem p = t.problem(kernel.dtype, out.data());
+  p.gate = &select_eltwise(detect_cpu(), kernel.dtype);
+  p.c_stride = columns;
+  run_qgemm(kernel, p, 0, c.m, 0, cut, scratch.data());
+  run_qgemm(kernel, p, 0, c.m, cut, columns, scratch.data());
+  expect_gated<T>(out, c.m, columns, [&t](int64_t m, int64_t n) { return t.expected(m, n); }, kernel.name);
+}
+
+// Halves that end inside a tile, that take several blocks, and panels too large for two in a block.
+TEST(QGemm, A_gate_multiplies_the_values_in_the_epilogue) {
+  for (const QGemmKernel* kernel : kQGemmKernels) {
+    if (!tested_cpu().has(kernel->isa)) continue;
+    for (const WeightKind kind : {WeightKind::Int8, WeightKind::Int4})
+      for (const Case& c : {Case{7, 96, 40, kind, 32, 16, true}, Case{13, 1280, 320, kind, 64}, Case{5, 64, 9000, kind, 64, 8, true}})
+        ASSERT_NO_FATAL_FAILURE(kernel->dtype == DType::F32 ? check_gated<float>(*kernel, c) : check_gated<BFloat16>(*kernel, c));
+  }
+}
+
 // The largest sums an integer path meets: 12,288 x 9 products of 127 x 127 stay below 2^31.
 TEST(QGemm, The_largest_sums_do_not_overflow) {
   const int64_t k = 12288;
@@ -172,7 +197,7 @@ TEST(QGemm, The_largest_sums_do_not_overflow) {
   for (const QGemmKernel* kernel : kQGemmKernels) {
     if (!tested_cpu().has(kernel->isa) || kernel->dtype != DType::F32) continue;
     float out = 0;
-    std::vector<std::byte> scratch(qgemm_scratch_bytes(*kernel, w.shape, 0));
+    std::vector<std::byte> scratch(qgemm_scratch_bytes(*kernel, w.shape, false));
     QGemmProblem p{};
     p.m = 1, p.a = a.data(), p.a_stride = k, p.sums = sums.data(), p.a_scales = &one, p.conv = &conv, p.weight = packed.view();
     p.c = &out, p.c_stride = 1;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "kernels/gemm/tap_rows.h"
+#include "kernels/qgemm/gated.h"
 #include "kernels/qgemm/table.h"
 #include "kernels/simd/select.h"
 
@@ -24,9 +25,10 @@ struct Scratch {
   const void** expanded;  // [taps][mr]
   std::byte* floats;      // expanded rows
   std::byte* zeros;       // [padded_k]
+  std::byte* halves;      // [mr][values | gates] of a block's columns
 };
 
-Scratch divide(const QGemmKernel& kernel, const QuantShape& s, std::byte* memory, size_t* used) {
+Scratch divide(const QGemmKernel& kernel, const QuantShape& s, bool gated, std::byte* memory, size_t* used) {
   size_t at = 0;
   const auto take = [&](size_t bytes) {
     std::byte* piece = memory == nullptr ? nullptr : memory + at;
@@ -36,12 +38,13 @@ Scratch divide(const QGemmKernel& kernel, const QuantShape& s, std::byte* memory
   Scratch out{};
   const size_t row_count = static_cast<size_t>(s.taps * kernel.mr);
   out.panel_bytes = aligned(kernel.panel_bytes(s.taps, s.padded_k()));
-  out.block_panels = static_cast<int64_t>(std::max<size_t>(1, kPanelBlockBytes / out.panel_bytes));
+  out.block_panels = static_cast<int64_t>(std::max<size_t>(gated ? 2 : 1, kPanelBlockBytes / out.panel_bytes));
   out.panels = take(out.panel_bytes * static_cast<size_t>(out.block_panels));
   out.rows = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));
   out.expanded = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));
   out.floats = kernel.expand_row == nullptr ? nullptr : take(row_count * kernel.expanded_bytes(s.padded_k()));
   out.zeros = take(static_cast<size_t>(s.padded_k()));
+  out.halves = gated ? take(static_cast<size_t>(kernel.mr * out.block_panels * kernel.nr) * bytes_of(kernel.dtype)) : nullptr;
   *used = at;
   return out;
 }
@@ -100,7 +103,15 @@ void gather(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_c
   }
 }
 
-void run_tiles(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_count, int64_t n, int64_t n_end,
+// Channels of the weight whose panels are expanded, and where their columns of C go.
+struct Strip {
+  int64_t begin, end;
+  int64_t panel;  // of the scratch
+  std::byte* c;
+  int64_t c_stride;
+};
+
+void run_tiles(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_count, const Strip& strip,
                const Scratch& scratch) {
   float scales[kMaxRows];
   int32_t sums[kMaxRows];
@@ -113,22 +124,33 @@ void run_tiles(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int 
   args.m_count = m_count;
   args.sums = sums;
   args.a_scales = scales;
-  args.c_stride = p.c_stride;
+  args.c_stride = strip.c_stride;
   args.residual_stride = p.residual_stride;
   args.rank = p.rank;
   args.h = p.rank == 0 ? nullptr : p.h + m * p.rank;
-  const std::byte* panel = scratch.panels;
-  for (; n < n_end; n += kernel.nr, panel += scratch.panel_bytes) {
+  const std::byte* panel = scratch.panels + scratch.panel_bytes * static_cast<size_t>(strip.panel);
+  for (int64_t n = strip.begin; n < strip.end; n += kernel.nr, panel += scratch.panel_bytes) {
     args.panel = panel;
-    args.n_count = static_cast<int>(std::min<int64_t>(kernel.nr, n_end - n));
+    args.n_count = static_cast<int>(std::min<int64_t>(kernel.nr, strip.end - n));
     args.w_scales = p.weight.scales + n;
     args.bias = p.bias == nullptr ? nullptr : p.bias + n;
     args.up = p.rank == 0 ? nullptr : p.up + n * p.rank;
-    args.c = static_cast<std::byte*>(p.c) + static_cast<size_t>(m * p.c_stride + n) * item;
+    args.c = strip.c + static_cast<size_t>(n - strip.begin) * item;
     if (p.residual != nullptr)
       args.residual = static_cast<const std::byte*>(p.residual) + static_cast<size_t>(m * p.residual_stride + n) * item;
     kernel.tile(args);
   }
+}
+
+// Columns [n, n_end) of C from the block's panels.
+void run_block(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_count, int64_t n, int64_t n_end, const Scratch& scratch) {
+  const size_t item = bytes_of(kernel.dtype);
+  std::byte* c = static_cast<std::byte*>(p.c) + static_cast<size_t>(m * p.c_stride + n) * item;
+  if (p.gate == nullptr) return run_tiles(kernel, p, m, m_count, {n, n_end, 0, c, p.c_stride}, scratch);
+  const int64_t half = p.weight.shape.n / 2, columns = n_end - n, panels = (columns + kernel.nr - 1) / kernel.nr;
+  run_tiles(kernel, p, m, m_count, {n, n_end, 0, scratch.halves, 2 * columns}, scratch);
+  run_tiles(kernel, p, m, m_count, {half + n, half + n_end, panels, scratch.halves + static_cast<size_t>(columns) * item, 2 * columns}, scratch);
+  finish_gated(*p.gate, {scratch.halves, m_count, columns, c, p.c_stride});
 }
 
 }  // namespace
@@ -138,9 +160,9 @@ int qgemm_row_tile(const QGemmKernel& kernel) { return kernel.mr; }
 int qgemm_column_tile(const QGemmKernel& kernel) { return kernel.nr; }
 const char* qgemm_name(const QGemmKernel& kernel) { return kernel.name; }
 
-size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, int64_t) {
+size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated) {
   size_t used = 0;
-  divide(kernel, shape, nullptr, &used);
+  divide(kernel, shape, gated, nullptr, &used);
   return used + kAlign;
 }
 
@@ -150,19 +172,21 @@ void run_qgemm(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m_begin
   NIBBLE_DCHECK(n_begin % kernel.nr == 0 && kernel.mr <= kMaxRows);
   size_t used = 0;
   const Scratch scratch =
-      divide(kernel, p.weight.shape, reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
+      divide(kernel, p.weight.shape, p.gate != nullptr, reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
   std::memset(scratch.zeros, 0, static_cast<size_t>(p.weight.shape.padded_k()));
-  const int64_t block = scratch.block_panels * kernel.nr;
+  const int64_t block = (p.gate != nullptr ? scratch.block_panels / 2 : scratch.block_panels) * kernel.nr, half = p.weight.shape.n / 2;
   for (int64_t n = n_begin; n < n_end; n += block) {
     const int64_t block_end = std::min(n + block, n_end);
     std::byte* panel = scratch.panels;
     for (int64_t j = n; j < block_end; j += kernel.nr, panel += scratch.panel_bytes)
       kernel.expand(p.weight, j / kPanelChannels, panel);
+    for (int64_t j = n; p.gate != nullptr && j < block_end; j += kernel.nr, panel += scratch.panel_bytes)
+      kernel.expand(p.weight, (half + j) / kPanelChannels, panel);
     for (int64_t m = m_begin; m < m_end; m += kernel.mr) {
       const int m_count = static_cast<int>(std::min<int64_t>(kernel.mr, m_end - m));
       find_rows(kernel, p, m, m_count, scratch);
       if (kernel.expand_row != nullptr) expand_rows(kernel, p.weight.shape, scratch);
-      run_tiles(kernel, p, m, m_count, n, block_end, scratch);
+      run_block(kernel, p, m, m_count, n, block_end, scratch);
     }
   }
 }

@@ -37,9 +37,10 @@ struct QGemmGroupedProblem {
   int64_t rank;
   const float* h;
   const BFloat16* up;
+  const EltwiseKernel* gate;  // as in qgemm.h
 };
 
-size_t qgemm_grouped_scratch_bytes(const QGemmGroupedKernel& kernel, const QuantShape& shape, int64_t rank);
+size_t qgemm_grouped_scratch_bytes(const QGemmGroupedKernel& kernel, const QuantShape& shape, bool gated);
 void run_qgemm_grouped(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& problem, int64_t m_begin, int64_t m_end,
                        int64_t n_begin, int64_t n_end, void* scratch);
 

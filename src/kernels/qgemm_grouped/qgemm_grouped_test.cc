@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/qgemm/gated_test.h"
 #include "kernels/qgemm_grouped/table.h"
 #include "kernels/test_cpu.h"
 
@@ -63,6 +64,20 @@ struct Trial {
       }
   }
 
+  QGemmGroupedProblem problem(void* out) const {
+    QGemmGroupedProblem p{};
+    p.m = c.m;
+    p.a = a.data(), p.a_stride = shape.padded_k(), p.a_scales = a_scales.data(), p.sums = sums.data();
+    p.pad_codes = pad.data(), p.pad_scales = pad_scales.data(), p.pad_sums = pad_sums.data();
+    p.conv = c.conv.kernel_h > 0 ? &c.conv : nullptr;
+    p.weight = packed.view();
+    p.bias = c.bias ? bias.data() : nullptr;
+    p.residual_stride = p.c_stride = c.n;
+    p.c = out;
+    p.rank = c.rank, p.h = h.data(), p.up = up.data();
+    return p;
+  }
+
   int64_t source_row(int64_t m, int64_t tap) const {
     const ConvGeometry& g = c.conv;
     if (g.kernel_h == 0) return m;
@@ -107,18 +122,9 @@ void check(const QGemmGroupedKernel& kernel, const Case& c) {
   const Trial t(c, 23);
   std::vector<T> out(static_cast<size_t>(t.c.m * t.c.n)), residual;
   for (const float v : t.residual) residual.push_back(from_float<T>(v));
-  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, c.rank));
-  QGemmGroupedProblem p{};
-  p.m = t.c.m;
-  p.a = t.a.data(), p.a_stride = t.shape.padded_k(), p.a_scales = t.a_scales.data(), p.sums = t.sums.data();
-  p.pad_codes = t.pad.data(), p.pad_scales = t.pad_scales.data(), p.pad_sums = t.pad_sums.data();
-  p.conv = c.conv.kernel_h > 0 ? &t.c.conv : nullptr;
-  p.weight = t.packed.view();
-  p.bias = c.bias ? t.bias.data() : nullptr;
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, false));
+  QGemmGroupedProblem p = t.problem(out.data());
   p.residual = c.residual ? residual.data() : nullptr;
-  p.residual_stride = p.c_stride = c.n;
-  p.c = out.data();
-  p.rank = c.rank, p.h = t.h.data(), p.up = t.up.data();
   // Two pieces in both directions, as threads would split it.
   const int64_t row_cut = std::min<int64_t>(t.c.m, (t.c.m / 2 + kernel.mr - 1) / kernel.mr * kernel.mr);
   const int64_t column_cut = std::min<int64_t>(t.c.n, (t.c.n / 2 + kernel.nr - 1) / kernel.nr * kernel.nr);
@@ -135,6 +141,29 @@ TEST(QGemmGrouped, Every_kernel_computes_the_formula_to_the_last_bit) {
   for (const QGemmGroupedKernel* kernel : kQGemmGroupedKernels) {
     if (!tested_cpu().has(kernel->isa)) continue;
     for (const Case& c : kCases) kernel->dtype == DType::F32 ? check<float>(*kernel, c) : check<BFloat16>(*kernel, c);
+  }
+}
+
+template <typename T>
+void check_gated(const QGemmGroupedKernel& kernel, const Case& c) {
+  const Trial t(c, 29);
+  const int64_t columns = c.n / 2, cut = columns / 2 / kernel.nr * kernel.nr;
+  std::vector<T> out(static_cast<size_t>(c.m * columns));
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, true));
+  QGemmGroupedProblem p = t.problem(out.data());
+  p.gate = &select_eltwise(detect_cpu(), kernel.dtype);
+  p.c_stride = columns;
+  run_qgemm_grouped(kernel, p, 0, c.m, 0, cut, scratch.data());
+  run_qgemm_grouped(kernel, p, 0, c.m, cut, columns, scratch.data());
+  expect_gated<T>(out, c.m, columns, [&t](int64_t m, int64_t n) { return t.expected(m, n); }, kernel.name);
+}
+
+TEST(QGemmGrouped, A_gate_multiplies_the_values_in_the_epilogue) {
+  const Case kGated[] = {{7, 96, 40, 32, 16, false, true, false}, {13, 1280, 320, 64, 0, true, false, false}, {5, 64, 9000, 128, 8, false, true, false}};
+  for (const QGemmGroupedKernel* kernel : kQGemmGroupedKernels) {
+    if (!tested_cpu().has(kernel->isa)) continue;
+    for (const Case& c : kGated)
+      ASSERT_NO_FATAL_FAILURE(kernel->dtype == DType::F32 ? check_gated<float>(*kernel, c) : check_gated<BFloat16>(*kernel, c));
   }
 }
 
