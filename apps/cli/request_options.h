@@ -8,7 +8,7 @@ namespace nibble::cli {
 
 struct RequestOptions {
   GenerateRequest request;
-  std::string model = "emoji", vae, precision, guidance_mode = "auto", memory, vae_tiles, schedule, spacing, prediction;
+  std::string model = "emoji", vae, precision, guidance_mode = "auto", attention = "float", memory, vae_tiles, schedule, spacing, prediction;
   double guidance = -1, eta = -1;
   bool zero_terminal_snr = false;
 };

@@ -61,7 +61,8 @@ NIBBLE_API void nibble_request_destroy(nibble_request* request);
 NIBBLE_API const char* nibble_request_error(const nibble_request* request);
 
 /* Options by name; the rest have the model's defaults.
- *   text:   negative_prompt, sampler, schedule, precision ("f32", "bf16"), prompt_syntax ("a1111", "plain"),
+ *   text:   negative_prompt, sampler, schedule, precision ("f32", "bf16"), attention ("float", "int8", "int8-values"),
+ *           prompt_syntax ("a1111", "plain"),
  *           guidance_mode ("auto", "batched", "sequential"), init_file (a picture: image-to-image)
  *   int:    width, height, steps, seed (-1: random), clip_skip, memory_limit (bytes), vae_tiles (0: as memory_limit needs)
  *   number: guidance, guidance_rescale, strength, eta

@@ -68,6 +68,7 @@ void set_text(GenerateRequest& r, const std::string& name, const std::string& va
   else if (name == "sampler") r.sampler = value;
   else if (name == "schedule") r.sampler_options = parse_sigma_schedule(value);
   else if (name == "precision") r.precision = parsed(dtype_from_name(value), name, value);
+  else if (name == "attention") r.attention = parsed(attention_form_from_name(value), name, value);
   else if (name == "prompt_syntax") r.syntax = parsed(prompt_syntax_from_name(value), name, value);
   else if (name == "guidance_mode") r.guidance_mode = guidance_mode(value);
   else if (name == "init_file") r.init = read_upright_rgb(value);

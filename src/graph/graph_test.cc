@@ -4,6 +4,7 @@
 
 #include "graph/cost.h"
 #include "graph/plan.h"
+#include "graph/replace.h"
 #include "tensor/arena_plan.h"
 
 namespace nibble {
@@ -113,6 +114,35 @@ TEST(Plan, Memory_reuse_changes_nothing) {
     }
     EXPECT_LE(shared.arena_bytes(), apart.arena_bytes());
   }
+}
+
+TEST(Replace, Another_op_in_the_same_places) {
+  Context context(1);
+  Graph graph, other;
+  int runs = 0, other_runs = 0;
+  const auto increment = std::make_shared<Increment>(&runs);
+  const Value in = graph.input("in", kType, Rate::Step);
+  graph.begin_segment("first");
+  Value x = graph.label(graph.record(increment, {in}), "once");
+  graph.begin_segment("second");
+  x = graph.record(std::make_shared<Sum>(), {graph.record(increment, {x}), graph.constant(filled(5), "five")});
+  record_replaced(graph, other, [&](const Op& op) -> std::shared_ptr<const Op> {
+    if (op.name() != std::string_view("increment")) return nullptr;
+    return std::make_shared<Increment>(&other_runs);
+  });
+  ASSERT_EQ(graph.size(), other.size());
+  EXPECT_EQ(graph.segments(), other.segments());
+  for (int id = 0; id < graph.size(); ++id) {
+    const Node &a = graph.node(id), &b = other.node(id);
+    EXPECT_TRUE(a.inputs == b.inputs && a.type == b.type && a.rate == b.rate && a.segment == b.segment && a.name == b.name);
+    EXPECT_EQ(a.op == b.op, a.op != increment);
+  }
+  Plan plan(context, other, {Value(&other, x.id())});
+  plan.bind(in, filled(1));
+  plan.run();
+  EXPECT_EQ(element(plan.output_copy(0), 3), 8);
+  EXPECT_EQ(runs, 0);
+  EXPECT_EQ(other_runs, 2);
 }
 
 TEST(Arena, Live_buffers_never_overlap_and_the_arena_is_near_its_bound) {

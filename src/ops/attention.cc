@@ -39,6 +39,12 @@ class Attention : public Op {
   explicit Attention(const AttentionOptions& options) : options_(options) {}
   const char* name() const override { return "attention"; }
 
+  std::shared_ptr<const Op> in_form(AttentionForm form) const {
+    AttentionOptions options = options_;
+    options.form = form;
+    return std::make_shared<Attention>(options);
+  }
+
   TensorType infer(std::span<const TensorType> in) const override {
     const Shape &q = in[0].shape, &k = in[1].shape, &v = in[2].shape;
     const bool fits = q.rank() == 3 && k == v && k.rank() == 3 && q[0] == k[0] && q[2] == k[2] && q[2] % options_.heads == 0 &&
@@ -50,16 +56,15 @@ class Attention : public Op {
   }
 
   size_t scratch_bytes(const Context& context, std::span<const TensorType> in, const TensorType&) const override {
-    return share(context.cpu, in[0].dtype, in[1].shape[1], in[0].shape[2] / options_.heads) *
-           static_cast<size_t>(context.threads.size());
+    const auto& kernel = kernels::select_attention(context.cpu, in[0].dtype, options_.form);
+    return share(kernel, in[1].shape[1], in[0].shape[2] / options_.heads) * static_cast<size_t>(context.threads.size());
   }
 
   void run(const RunArgs& args) const override {
     const Shape &q = args.in[0].type.shape, &k = args.in[1].type.shape;
-    const DType dtype = args.out.type.dtype;
     const int64_t width = q[2], d = width / options_.heads, lq = q[1], lk = k[1];
-    const auto& kernel = kernels::select_attention(args.context.cpu, dtype);
-    const size_t scratch = share(args.context.cpu, dtype, lk, d);
+    const auto& kernel = kernels::select_attention(args.context.cpu, args.out.type.dtype, options_.form);
+    const size_t scratch = share(kernel, lk, d);
     kernels::AttentionArgs a{};
     a.q_stride = a.k_stride = a.v_stride = a.out_stride = width;
     a.lq = lq, a.lk = lk, a.d = d, a.scale = options_.scale, a.causal = options_.causal;
@@ -103,8 +108,9 @@ class Attention : public Op {
   }
 
  private:
-  static size_t share(CpuMask cpu, DType dtype, int64_t lk, int64_t d) {
-    return aligned(kernels::select_attention(cpu, dtype).scratch_bytes(lk, d));
+  // Scratch of one thread.
+  static size_t share(const kernels::AttentionKernel& kernel, int64_t lk, int64_t d) {
+    return aligned(kernel.scratch_bytes(lk, d));
   }
 
   static void set_bias(const TensorRef& bias, int64_t image, kernels::AttentionArgs& args) {
@@ -133,6 +139,11 @@ Value attention(Value q, Value k, Value v, const AttentionOptions& wanted, Value
   std::vector<Value> inputs{q, k, v};
   if (bias) inputs.push_back(bias);
   return q.graph().record(std::make_shared<Attention>(options), inputs);
+}
+
+std::shared_ptr<const Op> attention_in_form(const Op& op, AttentionForm form) {
+  if (op.name() != std::string_view("attention")) return nullptr;
+  return static_cast<const Attention&>(op).in_form(form);
 }
 
 }  // namespace nibble::ops

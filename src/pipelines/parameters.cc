@@ -39,7 +39,8 @@ Json parameters_record(const LoadedModel& model, const GenerateRequest& request,
                {"width", r.width},
                {"height", r.height},
                {"seed", seed},
-               {"precision", to_string(request.precision)}};
+               {"precision", to_string(request.precision)},
+               {"attention", std::string(to_string(request.attention))}};
   if (request.init) json["strength"] = request.strength;
   return json;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "image/image.h"
+#include "kernels/attention/form.h"
 #include "samplers/registry.h"
 #include "tensor/dtype.h"
 #include "text/prompt.h"
@@ -34,6 +35,7 @@ struct GenerateRequest {
   int64_t seed = -1;  // picture i uses seed + i; -1: random
   int count = 1;
   DType precision = DType::F32;  // of activations: F32 or BF16
+  AttentionForm attention = AttentionForm::Float;  // of the denoiser
   GuidanceMode guidance_mode = GuidanceMode::Auto;
   int64_t vae_tiles = 0;    // strips of the picture that the decoder works through: 0 as the memory limit needs, 1 none, -1 about 64 rows each
   size_t memory_limit = 0;  // bytes of peak memory; 0: none

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "graph/replace.h"
+#include "ops/attention.h"
 
 namespace nibble {
 
@@ -20,7 +22,7 @@ void to_channels_first(std::span<const float> hwc, const LatentShape& s, std::sp
 }
 
 DenoiseStage::DenoiseStage(Context& context, const LoadedModel& model, const LatentShape& latent, int64_t text_tokens,
-                           int64_t batch, DType precision, PlanOptions options)
+                           int64_t batch, DType precision, PlanOptions options, AttentionForm attention)
     : context_(context), model_(model), latent_(latent), batch_(batch), tensors_(model.source.tensors("unet")) {
   ParameterList parameters;
   unet_ = std::make_unique<models::UNet2DConditionModel>(Scope(models::weight_source(tensors_, "unet"), &parameters), model.unet);
@@ -37,7 +39,12 @@ DenoiseStage::DenoiseStage(Context& context, const LoadedModel& model, const Lat
   }
   if (config.time_cond_width > 0)
     inputs_.guidance_embedding = graph_.input("guidance", {precision, {batch, config.time_cond_width}}, Rate::Prompt);
-  plan_ = std::make_unique<Plan>(context, graph_, std::vector<Value>{(*unet_)(inputs_)}, std::move(options));
+  Value out = (*unet_)(inputs_);
+  if (attention != AttentionForm::Float) {
+    record_replaced(graph_, other_form_, [&](const Op& op) { return ops::attention_in_form(op, attention); });
+    out = Value(&other_form_, out.id());
+  }
+  plan_ = std::make_unique<Plan>(context, out.graph(), std::vector<Value>{out}, std::move(options));
   sample_ = Tensor::zeros(DType::F32, {batch, latent.height, latent.width, latent.channels});
   steps_ = Tensor::zeros(DType::F32, {batch});
 }

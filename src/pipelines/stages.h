@@ -25,9 +25,9 @@ void to_channels_first(std::span<const float> hwc, const LatentShape& shape, std
 
 class DenoiseStage {
  public:
-  // `batch` rows per run: 2 for batched guidance, else 1. Nothing is allocated before the first run.
+  // `batch` rows per run: 2 for batched guidance, else 1; attention in the form given. Nothing is allocated before the first run.
   DenoiseStage(Context& context, const LoadedModel& model, const LatentShape& latent, int64_t text_tokens, int64_t batch,
-               DType precision, PlanOptions options = {});
+               DType precision, PlanOptions options = {}, AttentionForm attention = AttentionForm::Float);
 
   size_t weight_bytes() const { return weights_; }
   size_t arena_bytes() const { return plan_->arena_bytes(); }
@@ -46,7 +46,7 @@ class DenoiseStage {
   int64_t batch_;
   models::NamedTensors tensors_;
   std::unique_ptr<models::UNet2DConditionModel> unet_;
-  Graph graph_;
+  Graph graph_, other_form_;  // the second where attention is not in its recorded form; node by node the same
   models::UNetInputs inputs_;
   std::unique_ptr<Plan> plan_;
   size_t weights_ = 0;

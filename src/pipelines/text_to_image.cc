@@ -63,7 +63,8 @@ class Run {
   void plan_denoiser() {
     const int64_t tokens = conditioning_.text.dim(1);
     const auto plan = [&](int64_t batch) {
-      denoiser_ = std::make_unique<DenoiseStage>(context_, model_, latent_, tokens, batch, request_.precision);
+      denoiser_ = std::make_unique<DenoiseStage>(context_, model_, latent_, tokens, batch, request_.precision, PlanOptions{},
+                                                 request_.attention);
       batch_ = batch;
     };
     const bool two = resolved_.guided && request_.guidance_mode != GuidanceMode::Sequential;

@@ -75,7 +75,8 @@ Estimate estimate_generate(Context& context, const LoadedModel& model, const Gen
 
   const LatentShape latent{model.vae.latent_channels, r.height / model.vae.factor, r.width / model.vae.factor};
   double start = work_seconds();
-  DenoiseStage denoise(context, model, latent, model.text_encoders[0].config.positions, e.batched ? 2 : 1, request.precision);
+  DenoiseStage denoise(context, model, latent, model.text_encoders[0].config.positions, e.batched ? 2 : 1, request.precision, {},
+                       request.attention);
   StageEstimate unet{"denoise", static_cast<double>(denoise.weight_bytes()), static_cast<double>(denoise.arena_bytes())};
   unet.open_seconds = work_seconds() - start;
   unet.runs = static_cast<double>(passes(model, request, r.steps)) * (r.guided && !e.batched ? 2 : 1);

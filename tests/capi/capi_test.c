@@ -40,6 +40,8 @@ static void check_errors(nibble_engine* engine, nibble_request* request) {
   CHECK(nibble_request_set_int(request, "colour", 3) == NIBBLE_INVALID_ARGUMENT);
   CHECK(strstr(nibble_request_error(request), "colour") != NULL);
   CHECK(nibble_request_set_text(request, "precision", "f12") == NIBBLE_INVALID_ARGUMENT);
+  CHECK(nibble_request_set_text(request, "attention", "int7") == NIBBLE_INVALID_ARGUMENT);
+  CHECK(nibble_request_set_text(request, "attention", "float") == NIBBLE_OK);
   CHECK(nibble_request_set_text(request, "init_file", "/no/such/picture.png") == NIBBLE_NOT_FOUND);
   CHECK(nibble_request_set_init(request, NULL, 4, 4) == NIBBLE_INVALID_ARGUMENT);
   CHECK(nibble_request_set_int(request, "steps", -4) == NIBBLE_INVALID_ARGUMENT);
