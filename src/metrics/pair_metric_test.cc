@@ -73,6 +73,18 @@ TEST(Psnr, Known_values) {
   EXPECT_NEAR(psnr(a, b), 70.9638158957146, 1e-12);
 }
 
+// eval.md 9.8, eleven digits behind the point: half a unit of the last.
+TEST(Ssim, The_window_is_a_gaussian_of_eleven) {
+  constexpr double kWant[] = {.00102838008, .00759875814, .03600077213, .10936068951, .21300553771, .26601172486};
+  const std::array<double, 11> window = ssim_window();
+  double sum = 0;
+  for (size_t i = 0; i < window.size(); ++i) {
+    EXPECT_NEAR(window[i], kWant[std::min(i, 10 - i)], 5.1e-12) << i;
+    sum += window[i];
+  }
+  EXPECT_NEAR(sum, 1, 1e-15);
+}
+
 TEST(Ssim, Constants_and_identity) {
   Image a(20, 20, 3), b(20, 20, 3);
   std::fill(a.pixels.begin(), a.pixels.end(), 100);

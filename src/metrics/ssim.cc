@@ -42,16 +42,6 @@ Plane product(const Plane& a, const Plane& b) {
   return out;
 }
 
-std::array<double, 2 * kRadius + 1> make_window() {
-  std::array<double, 2 * kRadius + 1> window;
-  double sum = 0;
-  for (int64_t i = -kRadius; i <= kRadius; ++i) {
-    sum += window[static_cast<size_t>(i + kRadius)] = std::exp(-static_cast<double>(i * i) / (2 * kSigma * kSigma));
-  }
-  for (double& weight : window) weight /= sum;
-  return window;
-}
-
 // Index i outside [0, size) mirrored without repeating the edge.
 int64_t reflect(int64_t i, int64_t size) {
   if (i < 0) return -i;
@@ -59,7 +49,7 @@ int64_t reflect(int64_t i, int64_t size) {
 }
 
 Plane blurred(const Plane& plane) {
-  const auto window = make_window();
+  const auto window = ssim_window();
   const int64_t width = plane.width, height = plane.height;
   Plane rows(width, height), out(width, height);
   std::vector<double> padded(static_cast<size_t>(width + 2 * kRadius));
@@ -161,6 +151,16 @@ double multi_scale(const Image& reference, const Image& image, int64_t border, s
 }
 
 }  // namespace
+
+std::array<double, 11> ssim_window() {
+  std::array<double, 2 * kRadius + 1> window;
+  double sum = 0;
+  for (int64_t i = -kRadius; i <= kRadius; ++i) {
+    sum += window[static_cast<size_t>(i + kRadius)] = std::exp(-static_cast<double>(i * i) / (2 * kSigma * kSigma));
+  }
+  for (double& weight : window) weight /= sum;
+  return window;
+}
 
 double ssim(const Image& reference, const Image& image) {
   check_sizes(reference, image, kRadius + 1, "ssim");

@@ -3,9 +3,14 @@
 // at least 0, mean over pixels and channels.
 #pragma once
 
+#include <array>
+
 #include "image/image.h"
 
 namespace nibble {
+
+// The window's weights along one axis, their sum 1.
+std::array<double, 11> ssim_window();
 
 // Pictures of one size; throws Error{InvalidArgument} below 6 pixels a side.
 double ssim(const Image& reference, const Image& image);

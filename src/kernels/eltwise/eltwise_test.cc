@@ -68,6 +68,22 @@ TEST(Eltwise, Unary_matches_double) {
       }
 }
 
+// The constants that tell the two apart: 0.5 (1 + erf(1 / sqrt 2)) and 1 / (1 + exp(-1.702)).
+TEST(Eltwise, Gelu_of_one_is_not_quick_gelu_of_one) {
+  struct Row {
+    UnaryOp op;
+    double want;
+  };
+  for (const EltwiseKernel* kernel : runnable(kEltwiseKernels))
+    for (const Row& row : {Row{UnaryOp::GeluErf, 0.841344746069}, Row{UnaryOp::QuickGelu, 0.845795765933}}) {
+      Array x(kernel->dtype, 1), y(kernel->dtype, 1);
+      x.set(0, 1);
+      kernel->unary(row.op, x.data(), y.data(), 1);
+      // 3e-7: the series of erf, 2e-7, and a float's rounding; half a unit of the storage.
+      EXPECT_NEAR(y[0], row.want, 3e-7 + storage_epsilon(kernel->dtype) * row.want) << kernel->name;
+    }
+}
+
 TEST(Eltwise, Unary_at_the_ends_of_float) {
   const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   for (const EltwiseKernel* kernel : runnable(kEltwiseKernels)) {
