@@ -7,7 +7,7 @@
 
 namespace nibble::ops {
 
-inline constexpr int64_t kNormedRows = 16;  // normalized at once
+inline constexpr int64_t kNormedRows = 24;  // made at once: whole tiles of the products that read them, in the L2 cache
 
 class NormedInput {
  public:

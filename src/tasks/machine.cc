@@ -145,11 +145,13 @@ double predict_seconds(const MachineProfile& machine, DType precision, const Gra
   if (found == machine.precisions.end())
     fail(ErrorCode::InvalidArgument, "machine {}: no figures for {}", machine.name, to_string(precision));
   double seconds = 0;
+  const auto plain = found->second.by_op.find("linear");
   for (const auto& [op, kind] : cost.by_op) {
     const auto work = found->second.by_op.find(op);
     const double count = static_cast<double>(kind.count);
-    if (work == found->second.by_op.end())
-      seconds += kind.element_passes * found->second.seconds_per_element + count * machine.seconds_per_node;
+    seconds += kind.element_passes * found->second.seconds_per_element;
+    if (work == found->second.by_op.end())  // products inside other ops are plain ones
+      seconds += count * machine.seconds_per_node + (plain == found->second.by_op.end() ? 0 : kind.operations * plain->second.seconds_per_operation);
     else
       seconds += kind.operations * work->second.seconds_per_operation + kind.weight_bytes * work->second.seconds_per_weight_byte +
                  count * work->second.seconds_per_op;

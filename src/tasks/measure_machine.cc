@@ -110,10 +110,12 @@ PrecisionCost measure_precision(Context& context, DType dtype) {
 }
 
 // What a small layer takes beyond its operations and its weights, from a chain of `count` of them.
-void measure_start(Context& context, DType dtype, WorkCost& cost, const Shape& shape, const std::function<Value(Value)>& chain, int count) {
+void measure_start(Context& context, DType dtype, WorkCost& cost, double seconds_per_element, const Shape& shape,
+                   const std::function<Value(Value)>& chain, int count) {
   constexpr int kManyRounds = 60;
   const Measured m = measure(context, dtype, shape, chain, Clock::Wall, kManyRounds);
-  const double known = m.cost.operations * cost.seconds_per_operation + m.cost.weight_bytes * cost.seconds_per_weight_byte;
+  const double known = m.cost.operations * cost.seconds_per_operation + m.cost.weight_bytes * cost.seconds_per_weight_byte +
+                       m.cost.element_passes * seconds_per_element;
   cost.seconds_per_op = std::max(1e-6, (m.seconds - known) / count);
 }
 
@@ -129,29 +131,31 @@ void measure_quantized(Context& context, DType dtype, PrecisionCost& cost) {
     };
     constexpr int kFewRounds = 3;
     const auto work = [&](const Shape& shape, const SampleLayers& l) {
-      return measure(context, dtype, shape, l, Clock::Work, kFewRounds);
+      Measured m = measure(context, dtype, shape, l, Clock::Work, kFewRounds);
+      m.seconds -= m.cost.element_passes * cost.seconds_per_element;  // predicted beside the products
+      return m;
     };
     WorkCost& linear = cost.by_op[std::string("linear") + row.op];
     WorkCost& conv = cost.by_op[std::string("conv2d") + row.op];
     linear = solve(work({2048, 1280}, layers(1280, 1, 1)), work({128, 1280}, layers(1280, 1, 24)));
     conv = solve(work({1, 32, 32, 640}, layers(640, 3, 1)), work({1, 8, 8, 640}, layers(640, 3, 10)));
-    measure_start(context, dtype, linear, {128, 256}, layers(256, 1, kSmallLayers), kSmallLayers);
-    measure_start(context, dtype, conv, {2, 8, 8, 128}, layers(128, 3, kSmallLayers), kSmallLayers);
+    measure_start(context, dtype, linear, cost.seconds_per_element, {128, 256}, layers(256, 1, kSmallLayers), kSmallLayers);
+    measure_start(context, dtype, conv, cost.seconds_per_element, {2, 8, 8, 128}, layers(128, 3, kSmallLayers), kSmallLayers);
   }
 }
 
 void measure_starts(Context& context, DType dtype, PrecisionCost& cost) {
   const std::vector<Tensor> kernels = copies(noise({128, 128, 3, 3}, DType::BF16), kSmallLayers);
   const std::vector<Tensor> matrices = copies(noise({256, 256}, DType::BF16), kSmallLayers);
-  measure_start(context, dtype, cost.by_op["conv2d"], {2, 8, 8, 128}, [&](Value x) {
+  measure_start(context, dtype, cost.by_op["conv2d"], cost.seconds_per_element, {2, 8, 8, 128}, [&](Value x) {
     for (const Tensor& kernel : kernels) x = conv3x3(x, kernel);
     return x;
   }, kSmallLayers);
-  measure_start(context, dtype, cost.by_op["linear"], {128, 256}, [&](Value x) {
+  measure_start(context, dtype, cost.by_op["linear"], cost.seconds_per_element, {128, 256}, [&](Value x) {
     for (const Tensor& matrix : matrices) x = ops::linear(x, x.graph().constant(matrix));
     return x;
   }, kSmallLayers);
-  measure_start(context, dtype, cost.by_op["attention"], {2, 64, 128}, [](Value x) {
+  measure_start(context, dtype, cost.by_op["attention"], cost.seconds_per_element, {2, 64, 128}, [](Value x) {
     for (int i = 0; i < kSmallLayers; ++i) x = ops::attention(x, x, x, {.heads = 2});
     return x;
   }, kSmallLayers);

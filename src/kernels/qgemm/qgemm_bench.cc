@@ -1,5 +1,6 @@
 // Quantized layers of Stable Diffusion's shapes: the integer product alone, with a branch of rank 32, the exact 4-bit product, and
 // the passes that make activations integers.
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -136,7 +137,7 @@ std::vector<BenchRow> bench_normed_quantize(Context& context) {
 // Layer norm, int8 codes and the product with a branch's down of rank 32: as passes over memory, and a few rows at a time
 // (ops/input_pass.h). Work: operations of the product.
 std::vector<BenchRow> bench_normed_branch(Context& context, int64_t rows, int64_t k, double peak) {
-  const int64_t rank = 32, step = 16;
+  const int64_t rank = 32, step = 24;
   const QuantizeKernel& quantize = select_quantize(context.cpu, DType::BF16);
   const NormKernel& norm = select_norm(context.cpu, DType::BF16);
   const GemmKernel& gemm = select_gemm(context.cpu, DType::BF16);
@@ -160,8 +161,9 @@ std::vector<BenchRow> bench_normed_branch(Context& context, int64_t rows, int64_
   const double together = best_cpu_seconds([&] {
     for (int64_t i = 0; i < packed_panels(gemm, rank); ++i) pack_panel(gemm, weight, rank, k, i, packed.get());
     for (int64_t r = 0; r < rows; r += step) {
-      prepare(r, step, y.data());
-      multiply_packed(gemm, packed.get(), rank, k, y.data(), step, h.data() + r * rank, scratch.get());
+      const int64_t count = std::min(step, rows - r);
+      prepare(r, count, y.data());
+      multiply_packed(gemm, packed.get(), rank, k, y.data(), count, h.data() + r * rank, scratch.get());
     }
   });
   const double work = 2.0 * static_cast<double>(rows * k * rank);
