@@ -13,9 +13,16 @@ namespace {
 
 bool is_utf8(const std::string& text) { return encode_utf8(decode_utf8(text)) == text; }
 
+std::string no_caption(const CaptionItem& item) {
+  if (item.caption_file.empty()) return format("item {}: want a caption, found none", item.name);
+  const bool absent = !std::filesystem::exists(item.caption_file);
+  return format("item {}: want a caption in {}, found {}", item.name, item.caption_file.string(),
+                absent ? "no such file" : "an empty file");
+}
+
 std::string captions_fault(const CaptionItem& item, FaultKind& kind) {
   kind = FaultKind::NoCaption;
-  if (item.captions.empty()) return format("item {}: want a caption, found none", item.name);
+  if (item.captions.empty()) return no_caption(item);
   for (const std::string& caption : item.captions) {
     if (trimmed(caption).empty()) return format("item {}: want a caption, found an empty one", item.name);
   }
@@ -79,9 +86,26 @@ std::vector<Fault> find_faults(const CaptionSet& set, bool pictures) {
   return faults;
 }
 
+namespace {
+
+// Of several items; the fault of a single one names it.
+void require_any_caption(const CaptionSet& set) {
+  if (set.items.size() < 2 ||
+      std::ranges::any_of(set.items, [](const CaptionItem& item) { return !item.captions.empty(); }))
+    return;
+  const std::filesystem::path& file = set.items[0].caption_file;
+  fail(ErrorCode::Corrupt, "data set {}: want captions to draw, found none for any of its {} items; {}",
+       set.source.string(), set.items.size(),
+       file.empty() ? "name the file or data set that has them"
+                    : format("write each picture's into a text file of its name, the first into {}", file.string()));
+}
+
+}  // namespace
+
 void require_sound(const CaptionSet& set, bool pictures) {
   const std::vector<Fault> faults = find_faults(set, pictures);
   if (faults.empty()) return;
+  require_any_caption(set);
   fail(faults[0].kind == FaultKind::NoPicture ? ErrorCode::NotFound : ErrorCode::Corrupt,
        "data set {}: {} ({} of {} items are faulty); mend the file, or leave such items out with --skip-faulty",
        set.source.string(), faults[0].about, faults.size(), set.items.size());

@@ -13,6 +13,7 @@ struct CaptionItem {
   std::vector<std::string> captions;  // as published, in file order
   std::vector<std::string> domains;   // categories, the most fitting first; may be empty
   std::string split;                  // "train", "val", …; empty where the set has none
+  std::filesystem::path caption_file = {};  // where the captions stand or should; empty where they share the set's file
 };
 
 struct CaptionSet {
@@ -37,7 +38,8 @@ const char* fault_name(FaultKind kind);  // "duplicate names", "missing captions
 // `pictures`, items whose picture is absent too. At most one fault an item, in the items' order.
 std::vector<Fault> find_faults(const CaptionSet& set, bool pictures);
 
-// Throws Error{Corrupt} (Error{NotFound} for a picture) with the first fault and the number of all.
+// Throws Error{Corrupt} (Error{NotFound} for a picture) with the first fault and the number of all; a set without any caption
+// is named as one.
 void require_sound(const CaptionSet& set, bool pictures);
 
 // Puts `domains` in place of every item's own: the line "dogs: dog, puppies, golden retriever" of a keyword file gives

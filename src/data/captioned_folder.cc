@@ -17,19 +17,20 @@ bool is_picture(const fs::path& file) {
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
 }
 
-std::vector<std::string> captions_beside(const fs::path& picture) {
-  for (const char* extension : {".txt", ".caption"}) {
-    fs::path file = picture;
-    file.replace_extension(extension);
-    if (!fs::exists(file)) continue;
-    std::vector<std::string> captions;
-    const std::string text = read_file(file);
-    for (const std::string_view line : text_lines(text)) {
-      if (!trimmed(line).empty()) captions.emplace_back(trimmed(line));
-    }
-    return captions;
+// The first that exists, or that should.
+fs::path caption_file_of(fs::path picture) {
+  const fs::path usual = picture.replace_extension(".txt"), other = picture.replace_extension(".caption");
+  return !fs::exists(usual) && fs::exists(other) ? other : usual;
+}
+
+std::vector<std::string> captions_in(const fs::path& file) {
+  std::vector<std::string> captions;
+  if (!fs::exists(file)) return captions;
+  const std::string text = read_file(file);
+  for (const std::string_view line : text_lines(text)) {
+    if (!trimmed(line).empty()) captions.emplace_back(trimmed(line));
   }
-  return {};
+  return captions;
 }
 
 }  // namespace
@@ -48,8 +49,9 @@ CaptionSet read_captioned_folder(const ReadRequest& request) {
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     fs::path name = file;
+    const fs::path captions = caption_file_of(folder / file);
     CaptionItem item{
-        name.replace_extension().generic_string(), file.generic_string(), captions_beside(folder / file), {}, ""};
+        name.replace_extension().generic_string(), file.generic_string(), captions_in(captions), {}, "", captions};
     if (file.has_parent_path()) item.domains.push_back(file.parent_path().generic_string());
     set.items.push_back(std::move(item));
   }

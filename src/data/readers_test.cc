@@ -262,6 +262,7 @@ TEST_F(Readers, Captioned_folder) {
   ASSERT_EQ(set.items.size(), 2u);
   EXPECT_EQ(set.items[0].name, "b");
   EXPECT_TRUE(set.items[0].captions.empty());
+  EXPECT_EQ(set.items[0].caption_file, folder_ / "b.txt");
   EXPECT_EQ(set.items[1].name, "dogs/a");
   EXPECT_EQ(set.items[1].captions, (Texts{"a dog", "the same dog"}));
   EXPECT_EQ(set.items[1].domains, (Texts{"dogs"}));
