@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kPiece = size_t{8} << 20;
 
-void walk(Context& context, const MappedFile& file, const char* stage,
+void walk(Context& context, const MappedFile& file, const std::string& stage,
           const std::function<void(std::span<const std::byte>)>& use) {
   const std::span<const std::byte> bytes = file.bytes();
   for (size_t done = 0; done < bytes.size(); done += kPiece) {
@@ -24,12 +24,6 @@ void walk(Context& context, const MappedFile& file, const char* stage,
     file.drop_pages(piece.data(), piece.size());
   }
   context.report(stage, static_cast<int64_t>(bytes.size()), static_cast<int64_t>(bytes.size()));
-}
-
-std::string sha256_of(Context& context, const MappedFile& file) {
-  Sha256 hash;
-  walk(context, file, "checksum", [&](std::span<const std::byte> piece) { hash.add(piece.data(), piece.size()); });
-  return hash.hex();
 }
 
 // Beside the file: what was added and when its checksum was known.
@@ -87,6 +81,12 @@ std::string size_text(uintmax_t bytes) {
 }
 
 }  // namespace
+
+std::string sha256_of(Context& context, const MappedFile& file, const std::string& stage) {
+  Sha256 hash;
+  walk(context, file, stage, [&](std::span<const std::byte> piece) { hash.add(piece.data(), piece.size()); });
+  return hash.hex();
+}
 
 const char* to_string(WeightsState state) {
   switch (state) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/context.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "metrics/published_weights.h"
 
@@ -44,6 +45,9 @@ WeightsStatus add_weights(Context& context, const AddWeights& request);
 
 // Reads every added file again (or only `name`'s): checksum against the one it was added with, and structure.
 std::vector<WeightsStatus> check_weights(Context& context, const std::string& name = {});
+
+// Of a whole file, 64 lower-case digits; progress is reported as `stage`, in bytes; cancellable.
+std::string sha256_of(Context& context, const MappedFile& file, const std::string& stage = "checksum");
 
 std::string weights_text(const std::vector<WeightsStatus>& rows);
 OrderedJson weights_json(const std::vector<WeightsStatus>& rows);

@@ -26,9 +26,40 @@ void append_line(const fs::path& file, const std::string& line) {
     fail(ErrorCode::Io, "file {}: cannot write; is the disk full?", file.string());
 }
 
+// The largest resident size from one stage's end to the next one's: planning and opening weights belong to the stage
+// that needs them. Empty where the system counts no peak anew.
+class StagePeaks {
+ public:
+  StagePeaks() : counts_(reset_peak_resident()) {}
+
+  // As a progress sink sees a run.
+  void seen(const std::string& stage, int64_t done, int64_t total) {
+    if (!counts_ || done < total) return;
+    double& most = peaks_[stage];
+    most = std::max(most, peak_resident_bytes());
+    reset_peak_resident();
+  }
+
+  const std::map<std::string, double>& peaks() const { return peaks_; }
+
+  // Of the whole picture.
+  double largest() const {
+    double most = peak_resident_bytes();
+    for (const auto& [stage, bytes] : peaks_) most = std::max(most, bytes);
+    return most;
+  }
+
+ private:
+  bool counts_;
+  std::map<std::string, double> peaks_;
+};
+
 Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest& request, const fs::path& file) {
   Json seconds;
-  reset_peak_resident();
+  StagePeaks memory;
+  context.progress = [&memory](const std::string& stage, int64_t done, int64_t total) {
+    memory.seen(stage, done, total);
+  };
   const auto start = std::chrono::steady_clock::now();
   double total = 0;
   generate(context, model, request, {.on_image = [&](const GeneratedImage& g) {
@@ -36,7 +67,7 @@ Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest&
              seconds = g.record.at("seconds");
              write_file(file, encode_png(g.image, {{"parameters", g.parameters}}));
            }});
-  return {{"seconds", seconds}, {"total", total}, {"peak_bytes", peak_resident_bytes()}};
+  return {{"seconds", seconds}, {"stage_peaks", memory.peaks()}, {"total", total}, {"peak_bytes", memory.largest()}};
 }
 
 // The stages inside a picture are not shown; pictures are.
@@ -53,7 +84,6 @@ void draw_missing(Context& context, const EvaluateRequest& request, const Evalua
     fs::create_directories(file.parent_path());
     drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
     drawing.seed = request.seed.value_or(static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull));
-    context.progress = nullptr;
     Json cost;
     try {
       cost = draw_one(context, model, drawing, file);
@@ -131,6 +161,8 @@ std::vector<PictureCost> read_costs(const EvaluateRequest& request, const Evalua
       if (!json.is_object() || !json.contains("seconds") || !json.contains("total")) continue;
       PictureCost cost;
       for (const auto& [stage, seconds] : json["seconds"].items()) cost.seconds[stage] = seconds.get<double>();
+      if (json.contains("stage_peaks"))
+        for (const auto& [stage, bytes] : json["stage_peaks"].items()) cost.stage_peaks[stage] = bytes.get<double>();
       cost.total = json["total"];
       cost.peak_bytes = json.value("peak_bytes", 0.0);
       cost.warm = json.value("warm", true);

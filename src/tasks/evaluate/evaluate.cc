@@ -98,8 +98,9 @@ void claim_folder(const EvaluateRequest& request, const Json& protocol, const st
   write_file(file, key.dump(1));
 }
 
-void describe_model(ArmReport& report, const std::string& path) {
+void describe_model(Context& context, ArmReport& report, const std::string& path, Checksums& checksums) {
   const models::ModelSource source = models::open_model(model_path(path));
+  report.files = model_files(context, source, checksums);
   double errors = 0;
   for (const models::ModelPart& part : source.parts) {
     if (part.weights.empty()) continue;
@@ -350,13 +351,14 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
   report.set_reference = sets.reference;
   if (!sets.reference.statistics.empty() && !request.set_metrics.empty())
     report.set_reference.pictures = load_gaussian(sets.reference.statistics, request.set_metrics[0]->features).count;
+  Checksums checksums;
   for (size_t i = 0; i < request.arms.size(); ++i) {
     const EvaluationArm& arm = request.arms[i];
     ArmReport one{.arm = arm, .pictures = static_cast<int64_t>(report.prompts.size())};
     take_values(context, request, shards, sets, i, one);
     if (!arm.pictures) {
       const std::string model = prepare_arm(context, request, arm);
-      describe_model(one, model);
+      describe_model(context, one, model, checksums);
       one.predicted = predict(context, request, arm, model, report.prompts[0]);
       one.costs = read_costs(request, arm);
     }

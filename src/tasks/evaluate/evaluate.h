@@ -17,6 +17,7 @@
 #include "tasks/estimate.h"
 #include "tasks/evaluate/arm.h"
 #include "tasks/evaluate/metrics.h"
+#include "tasks/evaluate/model_files.h"
 
 namespace nibble {
 
@@ -41,6 +42,7 @@ struct EvaluateRequest {
 // What one picture took.
 struct PictureCost {
   std::map<std::string, double> seconds;  // text, load, denoise, decode
+  std::map<std::string, double> stage_peaks;  // text, encode, denoise, decode: the process's largest resident size
   double total = 0;
   double peak_bytes = 0;  // resident size of the process at its largest
   bool warm = true;       // not the first picture of its process
@@ -50,6 +52,7 @@ struct ArmReport {
   EvaluationArm arm;
   size_t file_bytes = 0;  // of the model's weights
   size_t unet_bytes = 0;
+  std::vector<ModelFile> files;
   int64_t pictures = 0;
   std::map<std::string, std::vector<double>> values;  // metric -> one value a picture, in the prompts' order
   std::map<std::string, double> set_values;           // metrics of whole sets, "fd-vae"
@@ -79,7 +82,7 @@ struct EvaluationReport {
 // Draws what is missing, measures, writes `out`: report.json, quality.json (the fields that a second run repeats byte
 // for byte), table.md, table.csv, index.html, arms/LABEL/NAME.png, measured/LABEL/METRIC-NUMBER.safetensors. A run that
 // was stopped goes on with the next picture or the next 64 measured ones. Progress stages "quantize …", "draw LABEL",
-// "METRIC LABEL". With several ranks each draws and measures its share and all but the first return a report without
+// "METRIC LABEL", "checksum FILE". With several ranks each draws and measures its share and all but the first return a report without
 // arms. Throws Error{InvalidArgument} where `out` holds another evaluation, and what its steps throw; what was finished
 // stays.
 EvaluationReport evaluate(Context& context, const EvaluateRequest& request);

@@ -1,6 +1,7 @@
 // The report as one HTML page with everything inside.
 #include "base/error.h"
 #include "base/file.h"
+#include "tasks/evaluate/cost.h"
 #include "tasks/evaluate/evaluate.h"
 
 namespace nibble {
@@ -65,9 +66,12 @@ std::string report_html(const EvaluationReport& report) {
                                    {"title", metric->title},
                                    {"digits", metric->digits},
                                    {"up", metric->higher_is_better}});
+  if (const Table stages = stage_table(report.arms); !stages.rows.empty())
+    data["stages"] = {{"header", stages.header}, {"rows", stages.rows}};
   for (size_t i = 0; i < report.arms.size(); ++i) {
     Json arm = whole["quality"]["arms"][i];
-    for (const char* field : {"model_bytes", "unet_bytes", "cost", "layers"}) arm[field] = whole["arms"][i][field];
+    for (const char* field : {"model_bytes", "unet_bytes", "files", "cost", "layers"})
+      arm[field] = whole["arms"][i][field];
     if (report.arms[i].predicted) arm["predicted"] = whole["arms"][i]["predicted"];
     if (!arm.contains("set_metrics")) arm["set_metrics"] = Json::object();
     data["arms"].push_back(std::move(arm));

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "tasks/evaluate/cost.h"
 #include "tasks/evaluate/evaluate.h"
 #include "tasks/weights.h"
 
@@ -39,48 +40,6 @@ Json metric_json(const ArmReport& arm, const std::string& metric) {
   return json;
 }
 
-// The first picture of a process warms caches up; it counts where there are no others.
-std::vector<PictureCost> warm(const ArmReport& arm) {
-  std::vector<PictureCost> costs = arm.costs;
-  std::erase_if(costs, [](const PictureCost& cost) { return !cost.warm; });
-  return costs.empty() ? arm.costs : costs;
-}
-
-std::vector<double> totals(const ArmReport& arm) {
-  std::vector<double> seconds;
-  for (const PictureCost& cost : warm(arm)) seconds.push_back(cost.total);
-  return seconds;
-}
-
-double peak(const ArmReport& arm) {
-  double most = 0;
-  for (const PictureCost& cost : warm(arm)) most = std::max(most, cost.peak_bytes);
-  return most;
-}
-
-Json cost_json(const ArmReport& arm) {
-  if (arm.costs.empty()) return nullptr;
-  const std::vector<double> seconds = totals(arm);
-  Json json = {{"pictures", seconds.size()},      {"median", percentile(seconds, 0.5)},
-               {"p90", percentile(seconds, 0.9)}, {"least", percentile(seconds, 0)},
-               {"most", percentile(seconds, 1)},  {"peak_bytes", peak(arm)}};
-  if (const auto bound = early_stopping_percentile(seconds, 0.9)) json["p90_mlperf"] = *bound;
-  double bytes = 0;
-  for (const PictureCost& cost : warm(arm)) bytes += cost.peak_bytes;
-  json["mean_peak_bytes"] = bytes / static_cast<double>(seconds.size());
-  for (const auto& stage : arm.costs[0].seconds) {
-    std::vector<double> of_stage;
-    for (const PictureCost& cost : warm(arm))
-      if (const auto found = cost.seconds.find(stage.first); found != cost.seconds.end())
-        of_stage.push_back(found->second);
-    json["stages"][stage.first] = percentile(of_stage, 0.5);
-  }
-  return json;
-}
-
-std::string shown(double v, int digits) { return std::isfinite(v) ? fmt::format("{:.{}f}", v, digits) : "—"; }
-std::string megabytes(double bytes) { return bytes > 0 ? fmt::format("{:.1f}", bytes / 1e6) : "—"; }
-
 // The bias of a Fréchet distance depends on both numbers of pictures.
 bool comparable(const EvaluationReport& report) {
   return report.set_reference.pictures == static_cast<int64_t>(report.prompts.size());
@@ -90,12 +49,7 @@ bool compares_sets(const EvaluationReport& report) {
   return std::ranges::any_of(report.request.set_metrics, [](const SetMetric* metric) { return metric->paired; });
 }
 
-// One table for Markdown and CSV: the header and a row an arm.
-struct Table {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-};
-
+// A row an arm.
 Table make_table(const EvaluationReport& report, bool intervals) {
   Table t;
   t.header = {"arm", "N"};
@@ -126,12 +80,12 @@ Table make_table(const EvaluationReport& report, bool intervals) {
                         ? "reference"
                         : shown(found->second, metric->digits) + (metric->paired ? mark : ""));
     }
-    const std::vector<double> seconds = totals(arm);
+    const std::vector<double> seconds = warm_seconds(arm);
     row.push_back(megabytes(static_cast<double>(arm.file_bytes)));
     row.push_back(megabytes(static_cast<double>(arm.unet_bytes)));
     row.push_back(shown(percentile(seconds, 0.5), 3));
     row.push_back(shown(percentile(seconds, 0.9), 3));
-    row.push_back(megabytes(peak(arm)));
+    row.push_back(megabytes(largest_peak(arm)));
     if (predicted) {
       row.push_back(arm.predicted ? shown(arm.predicted->seconds, 3) : "—");
       row.push_back(megabytes(arm.predicted ? arm.predicted->peak_bytes : 0));
@@ -175,6 +129,13 @@ Json networks_json(const EvaluationReport& report) {
   for (const WeightsStatus& status : list_weights())
     if (used.contains(status.file))
       list.push_back({{"name", status.row->name}, {"sha256", status.sha256}, {"state", to_string(status.state)}});
+  return list;
+}
+
+Json files_json(const ArmReport& arm) {
+  Json list = Json::array();
+  for (const ModelFile& file : arm.files)
+    list.push_back({{"file", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
   return list;
 }
 
@@ -236,6 +197,7 @@ Json report_json(const EvaluationReport& report) {
     json["arms"].push_back({{"label", arm.arm.label},
                             {"model_bytes", arm.file_bytes},
                             {"unet_bytes", arm.unet_bytes},
+                            {"files", files_json(arm)},
                             {"cost", cost_json(arm)},
                             {"mean_layer_error", arm.mean_error},
                             {"layers", arm.layers}});
@@ -248,24 +210,17 @@ Json report_json(const EvaluationReport& report) {
 }
 
 std::string table_markdown(const EvaluationReport& report) {
-  const Table table = make_table(report, true);
-  std::string text = "|";
-  for (const std::string& name : table.header) text += fmt::format(" {} |", name);
-  text += "\n|";
-  for (size_t i = 0; i < table.header.size(); ++i) text += i == 0 ? "---|" : "--:|";
-  text += "\n";
-  for (const auto& row : table.rows) {
-    text += "|";
-    for (const std::string& cell : row) text += fmt::format(" {} |", cell);
-    text += "\n";
-  }
+  std::string text = to_markdown(make_table(report, true));
   text +=
       "\nMeans over pictures, ± half the 95 % interval (Student's t); pictures identical to the reference's are left "
       "out of "
       "PSNR.\n";
   text += pooled_text(report) + set_reference_text(report);
-  text +=
-      "s/picture: median without the first picture. peak: resident size of the process while it draws.\n\nProtocol:";
+  text += "s/picture: median without the first picture. peak: resident size of the process while it draws.\n\n";
+  if (const Table stages = stage_table(report.arms); !stages.rows.empty())
+    text +=
+        to_markdown(stages) + "\nMedian seconds, and mean and largest resident size of the process in each stage.\n\n";
+  text += "Protocol:";
   for (const auto& [key, value] : report.protocol.items()) text += fmt::format(" {} {};", key, value_text(value));
   return text + "\n";
 }
