@@ -97,7 +97,9 @@ void print_quantization(const Json& q) {
   if (!q.is_object()) return;
   std::string line = "quantized by " + text_of(q.value("method", Json()));
   for (const char* key : {"precision", "group", "rank", "calibration"}) {
-    const Json value = q.value(key, Json());
+    Json value = q.value(key, Json());
+    if (const int64_t budget = q.value("target_bytes", int64_t{0}); budget > 0 && key == std::string_view("rank"))
+      value = fmt::format("by layer within {:.1f} MB", static_cast<double>(budget) / 1e6);
     line += fmt::format("; {}", key);
     if (!value.is_object()) {
       line += " " + (value.is_null() ? "none" : text_of(value));
