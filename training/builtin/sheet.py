@@ -12,6 +12,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 COLUMNS = 6
+ENLARGED = 2
 GAP = 4
 
 
@@ -33,10 +34,11 @@ def draw(model: Path, prompts: list[str], guidance: float, steps: int, seed: int
 
 
 def tile(pictures: list) -> Image.Image:
-    size = pictures[0].width
+    size = ENLARGED * pictures[0].width
     rows = -(-len(pictures) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (size + GAP) + GAP, rows * (size + GAP) + GAP), "silver")
     for i, picture in enumerate(pictures):
+        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
         sheet.paste(picture, (GAP + i % COLUMNS * (size + GAP), GAP + i // COLUMNS * (size + GAP)))
     return sheet
 
