@@ -32,7 +32,7 @@ if [ ! -f "$home/vae-frozen.pt" ]; then
 fi
 run latents.py --home "$home" --workers "$threads"
 [ -f "$home/unet.pt" ] || run train_text.py --home "$home" --minutes "${TEXT_MINUTES:-16}"
-run train_unet.py --home "$home" --until "${UNET_MINUTES:-600}" --decay-minutes 20 --workers "$threads"
+run train_unet.py --home "$home" --until "${UNET_MINUTES:-600}" --decay-minutes 60 --workers "$threads"
 run train_vae.py --home "$home" --decoder-only --minutes "${DECODER_MINUTES:-60}" \
   --threads "$threads"
 run export.py --home "$home" --out "$out"
