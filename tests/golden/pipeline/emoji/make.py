@@ -1,4 +1,5 @@
-"""Pictures of the built-in model by diffusers, made on demand: its weights change with training.
+"""Pictures of the built-in model by diffusers, made on demand: its weights change with training. Wants torch, diffusers,
+transformers, scipy and torchsde.
 
     make.py [--model models/emoji] [--out $NIBBLE_CACHE/goldens/emoji] [--samplers ddim,euler] [--size 256]
 
