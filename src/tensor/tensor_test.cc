@@ -11,8 +11,12 @@ TEST(DTypes, Every_bf16_and_f16_value_survives_a_round_trip) {
   for (uint32_t bits = 0; bits < 65536; ++bits) {
     const BFloat16 b{static_cast<uint16_t>(bits)};
     const Float16 h{static_cast<uint16_t>(bits)};
-    if (!std::isnan(to_float(b))) EXPECT_EQ(to_bf16(to_float(b)).bits, bits);
-    if (!std::isnan(to_float(h))) EXPECT_EQ(to_f16(to_float(h)).bits, bits);
+    if (!std::isnan(to_float(b))) {
+      EXPECT_EQ(to_bf16(to_float(b)).bits, bits);
+    }
+    if (!std::isnan(to_float(h))) {
+      EXPECT_EQ(to_f16(to_float(h)).bits, bits);
+    }
   }
 }
 
