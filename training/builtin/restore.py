@@ -28,7 +28,8 @@ def restore(model: Path, home: Path) -> None:
     save_atomically(weights(model / "vae"), home / "vae-frozen.pt")
     unet, text = weights(model / "unet"), weights(model / "text_encoder")
     save_atomically({"unet": unet, "text": text, "unet_ema": {"steps": 1000, "values": unet},
-                     "text_ema": {"steps": 1000, "values": text}, "step": 0, "seconds": 0.0}, home / "unet.pt")
+                     "text_ema": {"steps": 1000, "values": text}, "step": 0, "samples": 0,
+                     "seconds": 0.0}, home / "unet.pt")
 
 
 if __name__ == "__main__":

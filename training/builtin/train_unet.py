@@ -1,8 +1,8 @@
 """Trains the UNet and the text encoder together on cached latents. Resumes from its checkpoint.
 
 usage: train_unet.py --home DIR [--until 600] [--workers 2] [--lr 1.5e-3] [--decay-minutes 0]
-v-prediction, 10 % empty captions. Steps are drawn in proportion to their number: below 400 of 1000 words hardly change
-the prediction, at the noisy end they decide the shape. Errors of nearly clean latents count less (min-SNR's bound,
+v-prediction, 10 % empty captions. Steps are drawn in proportion to their number: at the noisy end words decide the
+shape. Errors of nearly clean latents count less (min-SNR's bound,
 Hang et al., 2023). Every worker has a core and
 examples of its own; about every EXCHANGE seconds their weights are averaged, each counting by the steps it made
 (local SGD, Stich, 2019). Worker 0 goes on until the others are ready, so that a busy core holds up nobody.
