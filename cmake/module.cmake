@@ -2,8 +2,15 @@
 # *_bench.cc the library nibble_<module>_bench.
 # It links every module on a lower level, so an include that layers.txt forbids also fails to link.
 # A folder may carry extra.cmake (third-party libraries) that sees ${target}; a kernel file <name>_<isa>.cc gets its flags from isa.cmake.
+# Where headers cost more to read than sources to compile (level 6 and up), several sources are compiled as one.
 include(isa)
 include(emulate)
+
+function(nibble_unity)
+  if(NIBBLE_UNITY)
+    set_target_properties(${ARGN} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+  endif()
+endfunction()
 
 function(nibble_read_layers file)
   file(STRINGS ${file} lines REGEX "^[0-9]")
@@ -57,6 +64,9 @@ function(nibble_module name)
   list(REVERSE depends)
   target_link_libraries(${target} ${scope} ${depends})
   include(${folder}/extra.cmake OPTIONAL)
+  if(sources AND level_${name} GREATER_EQUAL 6)
+    nibble_unity(${target})
+  endif()
   if(benches)
     add_library(${target}_bench STATIC EXCLUDE_FROM_ALL ${benches})
     target_link_libraries(${target}_bench PUBLIC ${target})
@@ -65,6 +75,9 @@ function(nibble_module name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${target} GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE NIBBLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    if(level_${name} GREATER_EQUAL 6)
+      nibble_unity(${name}_test)
+    endif()
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
       PROPERTIES LABELS ${name} TIMEOUT 900 ${NIBBLE_TEST_ENVIRONMENT})
     if(NIBBLE_EMULATE AND name STREQUAL "kernels")

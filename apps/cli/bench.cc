@@ -13,7 +13,7 @@
 namespace nibble::cli {
 namespace {
 
-struct Options {
+struct BenchFlags {
   std::vector<std::string> models, precisions;
   std::string write;
   int64_t size = 0;
@@ -53,7 +53,7 @@ std::vector<kernels::BenchRow> bench_whole_layers(Context& context, bool json) {
 }
 
 // Puts the rows into the page; nothing measured: only looks whether they could be.
-void write_page(const Options& o, const BenchTables& measured, const Context& context) {
+void write_page(const BenchFlags& o, const BenchTables& measured, const Context& context) {
   if (o.write.empty()) return;
   const std::string page = std::filesystem::exists(o.write) ? read_file(o.write) : new_bench_page();
   const std::string machine = format("Processor: {}, {} instructions, {} threads.", processor_name(),
@@ -79,7 +79,7 @@ Json bench_machine(Context& context, bool json) {
   return to_json(profile);
 }
 
-void run(const Options& o, const Common& common) {
+void run_bench(const BenchFlags& o, const Common& common) {
   const auto context = make_context(common);
   Json result = {{"cpu", to_string(context->cpu)}, {"threads", context->threads.size()}};
   BenchTables tables;
@@ -106,7 +106,7 @@ void run(const Options& o, const Common& common) {
 }  // namespace
 
 void add_bench(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<BenchFlags>();
   CLI::App* c = app.add_subcommand("bench", "Speed of kernels and models beside the machine's own measured peaks");
   c->add_option("--model", o->models, "Time denoising passes and a decode of this model instead of the kernels; may be repeated");
   c->add_option("--size", o->size, "Width and height in pixels [the model's training size]");
@@ -119,7 +119,7 @@ void add_bench(CLI::App& app, const Common& common, std::function<void()>& run_c
                 "Put what was measured into the tables of this Markdown page, e.g. docs/benchmarks.md; other rows\n"
                 "stay, unless they are another machine's");
   c->add_flag("--kernels-only", o->kernels_only, "Do not measure and keep the profile for 'nibble estimate'");
-  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run_bench(*o, common); }; });
 }
 
 }  // namespace nibble::cli

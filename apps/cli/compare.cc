@@ -7,7 +7,7 @@
 namespace nibble::cli {
 namespace {
 
-struct Options {
+struct CompareFlags {
   std::string reference, other, metrics;
 };
 
@@ -17,7 +17,7 @@ std::string metric_list() {
   return text;
 }
 
-void run(const Options& o, const Common& common) {
+void run_compare(const CompareFlags& o, const Common& common) {
   const auto context = make_context(common);
   const Comparison result = compare_pictures(*context, o.reference, o.other, parse_pair_metrics(o.metrics));
   if (common.json) std::printf("%s\n", comparison_json(result).dump(2).c_str());
@@ -27,13 +27,13 @@ void run(const Options& o, const Common& common) {
 }  // namespace
 
 void add_compare(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CompareFlags>();
   CLI::App* c = app.add_subcommand("compare", "How far two pictures, or two folders of pictures, are from each other: PSNR, SSIM");
   c->add_option("reference", o->reference, "A picture or a folder")->required();
   c->add_option("other", o->other, "A picture or a folder with the same names")->required();
   c->add_option("--metrics", o->metrics, "Comma-separated [psnr,ssim]");
   c->footer(metric_list());
-  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run_compare(*o, common); }; });
 }
 
 }  // namespace nibble::cli

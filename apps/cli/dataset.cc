@@ -24,7 +24,7 @@ std::string footer() {
       "docs/datasets.md.";
 }
 
-void run(const DatasetOptions& o, const Common& common) {
+void run_dataset(const DatasetOptions& o, const Common& common) {
   const auto context = make_context(common);
   const DatasetResult result = make_dataset(*context, finished_dataset(o));
   if (common.json) {
@@ -49,7 +49,7 @@ void add_dataset(CLI::App& app, const Common& common, std::function<void()>& run
   add_dataset_options(*c, *o, true);
   add_output(c, o->request);
   c->footer(footer());
-  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run_dataset(*o, common); }; });
 }
 
 }  // namespace nibble::cli

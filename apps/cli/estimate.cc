@@ -8,12 +8,12 @@
 namespace nibble::cli {
 namespace {
 
-struct Options : RequestOptions {
+struct EstimateFlags : RequestOptions {
   std::string device;
   int64_t size = 0;
 };
 
-void run(const Options& o, const Common& common) {
+void run_estimate(const EstimateFlags& o, const Common& common) {
   const auto context = make_context(common);
   GenerateRequest request = finished_request(o);
   if (o.size > 0) request.width = request.height = o.size;
@@ -34,7 +34,7 @@ void run(const Options& o, const Common& common) {
 }  // namespace
 
 void add_estimate(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<EstimateFlags>();
   CLI::App* c = app.add_subcommand("estimate", "Memory and time of a run, term by term, before it starts");
   c->add_option("model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
   c->add_option("--size", o->size, "Width and height in pixels [the model's training size]");
@@ -42,7 +42,7 @@ void add_estimate(CLI::App& app, const Common& common, std::function<void()>& ru
                 "For another machine: a JSON file with name, cores, f32_gflops, bf16_gflops, bandwidth_gb_s, or a saved profile");
   add_request_options(*c, *o);
   c->footer("The formula is written out in docs/estimate.md. Without --device, this machine is measured once by 'nibble bench'.");
-  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run_estimate(*o, common); }; });
 }
 
 }  // namespace nibble::cli

@@ -10,7 +10,7 @@
 namespace nibble::cli {
 namespace {
 
-struct Options {
+struct EvaluateFlags {
   EvaluateRequest request;
   DatasetOptions data;
   std::vector<std::string> arms;
@@ -20,17 +20,17 @@ struct Options {
 
 struct Protocol {
   const char *name, *about;
-  void (*apply)(Options& o);
+  void (*apply)(EvaluateFlags& o);
 };
 
-void svdquant(Options& o) {
+void svdquant(EvaluateFlags& o) {
   o.data.order = "svdquant";
   o.data.keep_text = true;
   o.data.caption = "by-name";
   if (o.data.request.selection.count == 0) o.data.request.selection.count = 5000;
 }
 
-void mlperf(Options& o) {
+void mlperf(EvaluateFlags& o) {
   o.request.drawing.sampler = "euler";
   o.request.drawing.steps = 20;
   o.guidance = 8;
@@ -39,7 +39,7 @@ void mlperf(Options& o) {
   o.data.keep_text = true;
 }
 
-void coco_photo(Options& o) {
+void coco_photo(EvaluateFlags& o) {
   o.data.order = "random";
   o.data.caption = "longest";
   o.data.request.prefix = "a photo of ";
@@ -82,7 +82,7 @@ std::string footer() {
   return text;
 }
 
-void run(Options o, const Common& common) {
+void run_evaluate(EvaluateFlags o, const Common& common) {
   for (const Protocol& p : kProtocols)
     if (o.protocol == p.name) p.apply(o);
   EvaluateRequest& request = o.request;
@@ -111,7 +111,7 @@ void run(Options o, const Common& common) {
 }  // namespace
 
 void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<EvaluateFlags>();
   CLI::App* c = app.add_subcommand(
       "evaluate", "Quality, size, memory and time of models and precisions, as tables and a page of pictures");
   c->add_option("arms", o->arms, "Models, quantized versions of them, folders of pictures; see below")->required();
@@ -135,7 +135,7 @@ void add_evaluate(CLI::App& app, const Common& common, std::function<void()>& ru
   c->footer(footer());
   c->callback([o, &common, &run_command] {
     o->request.drawing.height = o->request.drawing.width;
-    run_command = [o, &common] { run(*o, common); };
+    run_command = [o, &common] { run_evaluate(*o, common); };
   });
 }
 

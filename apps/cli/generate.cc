@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options : RequestOptions {
+struct GenerateFlags : RequestOptions {
   std::string out, syntax = "a1111", negative, init, preview;
 };
 
@@ -33,7 +33,7 @@ std::string file_stem(const std::string& prompt) {
 }
 
 // --out FILE.png for one picture (FILE-0.png… for several), --out FOLDER/, or a name from the prompt and the seed.
-fs::path output_path(const Options& o, const GeneratedImage& image) {
+fs::path output_path(const GenerateFlags& o, const GeneratedImage& image) {
   const bool folder = !o.out.empty() && (o.out.back() == '/' || fs::is_directory(o.out));
   if (o.out.empty() || folder) return fs::path(o.out) / format("{}-{}.png", file_stem(o.request.prompt), image.seed);
   fs::path path = o.out;
@@ -42,7 +42,7 @@ fs::path output_path(const Options& o, const GeneratedImage& image) {
   return path.parent_path() / format("{}-{}.png", path.stem().string(), image.index);
 }
 
-void fill_request(Options& o) {
+void fill_request(GenerateFlags& o) {
   o.request = finished_request(o);
   GenerateRequest& r = o.request;
   if (!o.negative.empty()) r.negative_prompt = o.negative;
@@ -54,7 +54,7 @@ void fill_request(Options& o) {
 }
 
 // A missing folder or a full name is found before an hour of drawing, not after it.
-void prepare_folder(const Options& o) {
+void prepare_folder(const GenerateFlags& o) {
   const fs::path folder = o.out.empty() ? fs::path() : (o.out.back() == '/' ? fs::path(o.out) : fs::path(o.out).parent_path());
   if (folder.empty()) return;
   std::error_code error;
@@ -62,7 +62,7 @@ void prepare_folder(const Options& o) {
   if (error) fail(ErrorCode::Io, "folder {}: cannot create: {}", folder.string(), error.message());
 }
 
-void run(Options& o, const Common& common) {
+void run_generate(GenerateFlags& o, const Common& common) {
   fill_request(o);
   prepare_folder(o);
   const auto context = make_context(common);
@@ -94,7 +94,7 @@ void run(Options& o, const Common& common) {
 }  // namespace
 
 void add_generate(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<GenerateFlags>();
   GenerateRequest& r = o->request;
   CLI::App* c = app.add_subcommand("generate", "Draw pictures from words (text-to-image) or from a picture and words (--init)");
   c->add_option("prompt", r.prompt, "What to draw, e.g. \"a red apple, fluent 3d\"")->required();
@@ -112,7 +112,7 @@ void add_generate(CLI::App& app, const Common& common, std::function<void()>& ru
   CLI::Option* preview = c->add_option("--preview", o->preview, "Write the expected picture to this PNG while drawing");
   c->add_option("--preview-every", r.preview_every, "Steps between previews [1]")->needs(preview)->check(CLI::Range(1, 1000));
   c->footer(sampler_list());
-  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run_generate(*o, common); }; });
 }
 
 }  // namespace nibble::cli

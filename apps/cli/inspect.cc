@@ -8,7 +8,7 @@
 namespace nibble::cli {
 namespace {
 
-struct Options {
+struct InspectFlags {
   std::string model = "emoji";
   bool tensors = false, layers = false;
 };
@@ -111,7 +111,7 @@ void print_quantization(const Json& q) {
   std::printf("%s\n", line.c_str());
 }
 
-void run(const Options& o, const Common& common) {
+void run_inspect(const InspectFlags& o, const Common& common) {
   const models::ModelSource source = models::open_model(model_path(o.model));
   Json json = {{"path", source.path.string()}, {"layout", models::to_string(source.layout)}, {"family", models::to_string(source.family)},
                {"missing", source.missing}, {"found", source.found}, {"parts", Json::object()}};
@@ -149,12 +149,12 @@ void run(const Options& o, const Common& common) {
 }  // namespace
 
 void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<InspectFlags>();
   CLI::App* c = app.add_subcommand("inspect", "What a model file or folder holds: family, parts, precisions, sizes, what is missing");
   c->add_option("model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
   c->add_flag("--layers", o->layers, "List every quantized layer: precision, group, rank, bytes, relative output error in calibration");
   c->add_flag("--tensors", o->tensors, "List every tensor");
-  c->callback([o, &common, &run_command] { run_command = [o, &common] { run(*o, common); }; });
+  c->callback([o, &common, &run_command] { run_command = [o, &common] { run_inspect(*o, common); }; });
 }
 
 }  // namespace nibble::cli

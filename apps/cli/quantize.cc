@@ -13,7 +13,7 @@
 namespace nibble::cli {
 namespace {
 
-struct Options {
+struct QuantizeFlags {
   QuantizeRequest request;
   std::vector<std::string> rules;
   std::string report, memory, target;
@@ -50,7 +50,7 @@ void print_ranks(const QuantizeReport& report) {
   if (!text.empty()) std::printf("  4-bit layers by rank of their branch: %s\n", text.c_str());
 }
 
-void run(const Options& o, const Common& common) {
+void run_quantize(const QuantizeFlags& o, const Common& common) {
   QuantizeRequest request = o.request;
   for (const std::string& rule : o.rules) request.rules.push_back(parse_rule(rule));
   if (!o.target.empty()) request.target_bytes = parse_bytes(o.target);
@@ -73,7 +73,7 @@ std::vector<std::string> with_keep(std::vector<std::string> names) {
 }  // namespace
 
 void add_quantize(CLI::App& app, const Common& common, std::function<void()>& run_command) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<QuantizeFlags>();
   QuantizeRequest& r = o->request;
   CLI::App* c = app.add_subcommand("quantize", "Make a model smaller and faster: 8- or 4-bit weights in one file");
   c->footer("Precisions: w8a8 (nearly lossless, half the size of 16 bits), w4a8 (recommended: a quarter of the size, 8-bit arithmetic),\n"
@@ -111,7 +111,7 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--report", o->report, "Write every layer's format, bytes and error to this JSON file");
   c->callback([o, &common, &run_command] {
     o->request.height = o->request.width;
-    run_command = [o, &common] { run(*o, common); };
+    run_command = [o, &common] { run_quantize(*o, common); };
   });
 }
 

@@ -25,7 +25,7 @@ std::string footer() {
   return text;
 }
 
-void run(StatisticsRequest request, const Common& common) {
+void run_statistics(StatisticsRequest request, const Common& common) {
   request.ranks = ranks_from_environment();
   Common own = common;
   if (own.threads == 0) own.threads = std::max(1, default_thread_count() / request.ranks.local_size);
@@ -46,7 +46,7 @@ void add_statistics(CLI::App& app, const Common& common, std::function<void()>& 
   c->add_option("--features", request->features, "Network and pipeline, see below [clean-fid]");
   c->add_option("--out", request->out, "The file: .npz (mu, sigma) or .safetensors (can be merged)")->required();
   c->footer(footer());
-  c->callback([request, &common, &run_command] { run_command = [request, &common] { run(*request, common); }; });
+  c->callback([request, &common, &run_command] { run_command = [request, &common] { run_statistics(*request, common); }; });
 }
 
 }  // namespace nibble::cli

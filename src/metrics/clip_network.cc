@@ -10,7 +10,7 @@
 namespace nibble {
 namespace {
 
-constexpr int64_t kBatch = 8;
+constexpr int64_t kClipBatch = 8;
 constexpr int64_t kTokens = 77;
 // transformers' published configs name 2, which stands for the largest id.
 constexpr int64_t kLargestId = 2;
@@ -56,10 +56,10 @@ ClipNetwork::Recorded& ClipNetwork::text_plan(int64_t batch) {
 Tensor ClipNetwork::picture_vectors(std::span<const Image> pictures, const ClipConvention& convention) {
   const int64_t total = static_cast<int64_t>(pictures.size()), side = towers_.vision.image;
   Tensor vectors = Tensor::zeros(DType::F32, {total, width()});
-  for (int64_t done = 0; done < total; done += kBatch) {
+  for (int64_t done = 0; done < total; done += kClipBatch) {
     context_.check_cancelled();
     context_.report("clip pictures", done, total);
-    const int64_t batch = std::min(kBatch, total - done);
+    const int64_t batch = std::min(kClipBatch, total - done);
     Tensor pixels = Tensor::zeros(DType::F32, {batch, side, side, 3});
     const std::span<float> to = pixels.mutable_values<float>();
     context_.threads.run(batch, 1, [&](int64_t begin, int64_t end, int) {
@@ -82,10 +82,10 @@ Tensor ClipNetwork::picture_vectors(std::span<const Image> pictures, const ClipC
 Tensor ClipNetwork::text_vectors(std::span<const std::string> texts, const ClipConvention& convention) {
   const int64_t total = static_cast<int64_t>(texts.size());
   Tensor vectors = Tensor::zeros(DType::F32, {total, width()});
-  for (int64_t done = 0; done < total; done += kBatch) {
+  for (int64_t done = 0; done < total; done += kClipBatch) {
     context_.check_cancelled();
     context_.report("clip texts", done, total);
-    const int64_t batch = std::min(kBatch, total - done);
+    const int64_t batch = std::min(kClipBatch, total - done);
     Tensor ids = Tensor::zeros(DType::I32, {batch, kTokens}), end = Tensor::zeros(DType::I32, {batch});
     for (int64_t i = 0; i < batch; ++i) {
       const ClipIds row = clip_ids(tokenizer_, texts[static_cast<size_t>(done + i)], convention);

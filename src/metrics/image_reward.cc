@@ -9,7 +9,7 @@
 namespace nibble {
 namespace {
 
-constexpr int64_t kBatch = 4;
+constexpr int64_t kRewardBatch = 4;
 constexpr float kPadding = -10000.0f;  // added to the scores of padded positions
 constexpr int64_t kAddedTokens = 2;    // [DEC] and [ENC], behind the vocabulary
 
@@ -58,10 +58,10 @@ std::vector<double> ImageReward::rewards(std::span<const Image> pictures, std::s
          pictures.size(), prompts.size());
   const int64_t total = static_cast<int64_t>(pictures.size()), side = config_.vision.image, width = config_.text.width;
   std::vector<double> rewards;
-  for (int64_t done = 0; done < total; done += kBatch) {
+  for (int64_t done = 0; done < total; done += kRewardBatch) {
     context_.check_cancelled();
     context_.report("image reward", done, total);
-    const int64_t batch = std::min(kBatch, total - done);
+    const int64_t batch = std::min(kRewardBatch, total - done);
     Tensor pixels = Tensor::zeros(DType::F32, {batch, side, side, 3}),
            ids = Tensor::zeros(DType::I32, {batch, kTokens});
     Tensor mask = Tensor::zeros(DType::F32, {batch, 1, 1, kTokens});

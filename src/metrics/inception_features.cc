@@ -9,7 +9,7 @@
 namespace nibble {
 namespace {
 
-constexpr int64_t kBatch = 8;
+constexpr int64_t kInceptionBatch = 8;
 
 constexpr FidPipeline kPipelines[] = {
     {"clean-fid", "clean-fid, mode clean: Pillow's bicubic on float channels, clipped, (p - 128)/128; SVDQuant's tables", FidResize::CleanFid, false},
@@ -85,10 +85,10 @@ Tensor InceptionFeatures::operator()(std::span<const Image> pictures, const FidP
   constexpr int64_t kSide = models::InceptionV3::kSize;
   const int64_t total = static_cast<int64_t>(pictures.size()), width = width_of(tap);
   Tensor features = Tensor::zeros(DType::F32, {total, width});
-  for (int64_t done = 0; done < total; done += kBatch) {
+  for (int64_t done = 0; done < total; done += kInceptionBatch) {
     context_.check_cancelled();
     context_.report("inception", done, total);
-    const int64_t batch = std::min(kBatch, total - done), size = kSide * kSide * 3;
+    const int64_t batch = std::min(kInceptionBatch, total - done), size = kSide * kSide * 3;
     Tensor pixels = Tensor::zeros(DType::F32, {batch, kSide, kSide, 3});
     const std::span<float> to = pixels.mutable_values<float>();
     context_.threads.run(batch, 1, [&](int64_t begin, int64_t end, int) {

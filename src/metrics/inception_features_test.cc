@@ -9,17 +9,12 @@
 #include "base/error.h"
 #include "formats/safetensors_writer.h"
 #include "image/noise_test.h"
+#include "metrics/picture_of_test.h"
 #include "models/filled_weights_test.h"
 #include "tensor/golden_test.h"
 
 namespace nibble {
 namespace {
-
-Image picture_of(const Tensor& pixels) {
-  Image image(pixels.dim(1), pixels.dim(0), 3);
-  std::ranges::copy(pixels.values<uint8_t>(), image.pixels.begin());
-  return image;
-}
 
 // |found - want| <= 1e-5 of the norm, sums within 1e-4 (eval.md 10).
 void expect_features(const std::string& name, std::span<const float> found, std::span<const float> want) {

@@ -10,6 +10,7 @@
 #include "formats/safetensors_writer.h"
 #include "formats/weight_file.h"
 #include "image/noise_test.h"
+#include "metrics/picture_of_test.h"
 #include "models/filled_weights_test.h"
 #include "tensor/golden_test.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kGolden = fs::path(NIBBLE_SOURCE_DIR) / "tests/golden/metrics/lpips/data.safetensors";
+const fs::path kLpipsGolden = fs::path(NIBBLE_SOURCE_DIR) / "tests/golden/metrics/lpips/data.safetensors";
 
 fs::path heads_folder() {
   const char* folder = std::getenv("NIBBLE_SHARED_DATA");
@@ -34,18 +35,12 @@ Lpips filled_lpips(Context& context, LpipsNet net, LpipsEpsilon epsilon = LpipsE
   return Lpips(context, net, filled_weights(), source_of(heads_folder() / (to_string(net) + std::string(".pth"))), epsilon);
 }
 
-struct Pair {
+struct PicturePair {
   std::string name;
   Image a, b;
 };
 
-Image picture_of(const Tensor& pixels) {
-  Image image(pixels.dim(1), pixels.dim(0), 3);
-  std::ranges::copy(pixels.values<uint8_t>(), image.pixels.begin());
-  return image;
-}
-
-std::vector<Pair> make_pairs(const GoldenFile& golden) {
+std::vector<PicturePair> lpips_pairs(const GoldenFile& golden) {
   const Image s = smooth(0, 96, 80), n = noise(44, 96, 80);
   Image noisy = s;
   for (size_t i = 0; i < n.pixels.size(); ++i) noisy.pixels[i] = static_cast<uint8_t>(std::clamp(s.pixels[i] + n.pixels[i] / 32 - 4, 0, 255));
@@ -65,10 +60,10 @@ class LpipsGolden : public ::testing::TestWithParam<LpipsNet> {
 };
 
 TEST_P(LpipsGolden, Equals_the_packages_on_filled_networks_and_the_published_heads) {
-  const GoldenFile golden(kGolden);
+  const GoldenFile golden(kLpipsGolden);
   Context context(2);
   Lpips original = filled_lpips(context, GetParam()), other = filled_lpips(context, GetParam(), LpipsEpsilon::TorchMetrics);
-  for (const Pair& pair : make_pairs(golden)) {
+  for (const PicturePair& pair : lpips_pairs(golden)) {
     const std::string key = to_string(GetParam()) + ("." + pair.name);
     const std::span<const double> want = golden[key].values<double>();
     const LpipsDistance found = original(pair.a, pair.b);
@@ -94,7 +89,7 @@ constexpr Known kKnown[] = {{LpipsNet::Alex, {.0893516140459, .102371204064, .00
 TEST(Lpips, Known_values_of_filled_networks_and_the_published_heads) {
   if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
   Context context(2);
-  const std::vector<Pair> pairs = make_pairs(GoldenFile(kGolden));
+  const std::vector<PicturePair> pairs = lpips_pairs(GoldenFile(kLpipsGolden));
   for (const Known& known : kKnown) {
     Lpips lpips = filled_lpips(context, known.net);
     for (size_t i = 0; i < std::size(known.values); ++i) {
@@ -107,7 +102,7 @@ TEST(Lpips, Known_values_of_filled_networks_and_the_published_heads) {
 TEST(Lpips, Known_values_of_single_taps) {
   if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
   Context context(2);
-  const Pair pair = make_pairs(GoldenFile(kGolden))[0];
+  const PicturePair pair = lpips_pairs(GoldenFile(kLpipsGolden))[0];
   const std::pair<LpipsNet, std::vector<double>> known[] = {
       {LpipsNet::Alex, {.044672273, .020230864, .0088648244, .0087882492, .006795404}},
       {LpipsNet::Squeeze, {.11730294, .002517143, .0098083998, .010214799, .0035845549, .0020376025, .0012707561}}};

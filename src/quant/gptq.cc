@@ -12,7 +12,7 @@
 namespace nibble::quant {
 namespace {
 
-constexpr int64_t kBlock = 128;
+constexpr int64_t kColumns = 128;
 constexpr float kDamping = 0.01f;
 constexpr float kShrinks[] = {1.0f, 0.93f, 0.86f, 0.79f};
 constexpr int kSweeps = 4;
@@ -98,8 +98,8 @@ class Columns {
           t.ratios[static_cast<size_t>(n * groups() + g)] =
               static_cast<int16_t>(std::lround(shrink * static_cast<float>(grid_.ratios[first_ratio(n) + static_cast<size_t>(g)])));
     Matrix errors(n_, k_);
-    for (int64_t begin = 0; begin < k_; begin += kBlock) {
-      const int64_t end = std::min(begin + kBlock, k_);
+    for (int64_t begin = 0; begin < k_; begin += kColumns) {
+      const int64_t end = std::min(begin + kColumns, k_);
       Matrix carried(n_, end - begin);  // sum over earlier blocks of errors · U, not yet divided by the diagonal
       if (begin > 0)
         add_product(context_, {carried.values.data(), n_, end - begin, end - begin}, {errors.values.data(), n_, begin, k_},

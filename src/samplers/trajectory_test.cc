@@ -17,7 +17,7 @@
 namespace nibble {
 namespace {
 
-constexpr float kEps = 0x1p-23f;
+constexpr float kFloatEps = 0x1p-23f;
 
 float largest(std::span<const float> x) {
   float out = 0;
@@ -88,7 +88,7 @@ class Case {
     const ModelCall& call = sampler_->schedule().calls[i - i % sampler_->schedule().order];
     const float moved = sampler_->schedule().space == SampleSpace::VarianceExploding ? call.sigma : 1.0f;
     const float units = ill_conditioned() ? 96 : 24;
-    return units * kEps * std::max({largest(track(i)), largest(track(i + 1)), moved * largest(output)});
+    return units * kFloatEps * std::max({largest(track(i)), largest(track(i + 1)), moved * largest(output)});
   }
 
  private:
@@ -110,7 +110,7 @@ void check_schedule(Case& c, const Json& item) {
     EXPECT_NEAR(got[i], want[i], schedule.space == SampleSpace::VariancePreserving ? 0 : limit) << "timestep " << i;
   }
   EXPECT_NEAR(c.sampler().init_noise_sigma(), item["init_noise_sigma"].get<float>(),
-              4 * kEps * item["init_noise_sigma"].get<float>());
+              4 * kFloatEps * item["init_noise_sigma"].get<float>());
   if (!schedule.sigmas.empty()) {
     const std::span<const float> sigmas = c.values("sigmas");
     ASSERT_EQ(schedule.sigmas.size(), sigmas.size());
@@ -118,7 +118,7 @@ void check_schedule(Case& c, const Json& item) {
     // of a root at most 8 times larger.
     const float units = item["config"].value("rescale_betas_zero_snr", false) ? 32 : 4;
     for (size_t i = 0; i < sigmas.size(); ++i) {
-      EXPECT_NEAR(schedule.sigmas[i], sigmas[i], units * kEps * sigmas[i]) << i;
+      EXPECT_NEAR(schedule.sigmas[i], sigmas[i], units * kFloatEps * sigmas[i]) << i;
     }
   }
 }
@@ -132,7 +132,7 @@ void check_start(Case& c, const Json& item) {
   } else {
     for (size_t k = 0; k < first.size(); ++k) first[k] = noise[k] * c.sampler().init_noise_sigma();
   }
-  EXPECT_LE(difference(first, c.track(c.start())), 4 * kEps * largest(first));
+  EXPECT_LE(difference(first, c.track(c.start())), 4 * kFloatEps * largest(first));
 }
 
 // Each step from diffusers' own sample and history.

@@ -8,7 +8,7 @@
 namespace nibble::models {
 namespace {
 
-constexpr int64_t kHeadWidth = 64;
+constexpr int64_t kTowerHeadWidth = 64;
 
 class Sizes {
  public:
@@ -35,10 +35,10 @@ class Sizes {
     return n;
   }
   int64_t heads(int64_t width) const {
-    if (width % kHeadWidth != 0)
+    if (width % kTowerHeadWidth != 0)
       fail(ErrorCode::Unsupported, "file {}: width {}: want a multiple of {}, the width of CLIP's heads", where_, width,
-           kHeadWidth);
-    return width / kHeadWidth;
+           kTowerHeadWidth);
+    return width / kTowerHeadWidth;
   }
 
  private:

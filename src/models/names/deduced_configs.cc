@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "models/names/count_while.h"
 
 namespace nibble::models {
 namespace {
@@ -16,12 +17,6 @@ int64_t dim(const NamedTensors& tensors, const std::string& name, int axis) {
     fail(ErrorCode::Corrupt, "file {}: tensor {}: shape {} is none of this network", file, name,
          to_string(info->shape));
   return info->shape[axis];
-}
-
-int64_t count_while(const std::function<bool(int64_t)>& holds) {
-  int64_t n = 0;
-  while (n < 1000 && holds(n)) ++n;
-  return n;
 }
 
 struct UNetShape {

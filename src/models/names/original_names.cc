@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "models/names/count_while.h"
 
 namespace nibble::models {
 namespace {
@@ -213,12 +214,6 @@ struct Counts {
   int64_t vae_levels = 4;
   int64_t clip_layers = 0;
 };
-
-int64_t count_while(const std::function<bool(int64_t)>& holds) {
-  int64_t n = 0;
-  while (holds(n)) ++n;
-  return n;
-}
 
 Counts count_parts(const WeightFile& file, const std::string& prefix) {
   const auto has = [&](const std::string& name) { return file.has(prefix + name); };

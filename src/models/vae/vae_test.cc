@@ -10,7 +10,7 @@
 namespace nibble::models {
 namespace {
 
-std::string label_of(const std::string& name) {
+std::string vae_label_of(const std::string& name) {
   if (name.ends_with("mid_block")) return name + ".resnets.1";
   return name + ".conv";
 }
@@ -53,7 +53,7 @@ TEST_P(VaeGolden, Every_activation_equals_the_reference) {
   const bool tiny = vae->config().tiny;
   expect_output(golden, tiny ? "encoded" : "moments", r.encoded);
   expect_output(golden, "decoded", r.decoded);
-  if (!tiny) expect_activations(golden, r.activations, label_of);
+  if (!tiny) expect_activations(golden, r.activations, vae_label_of);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, VaeGolden, ::testing::Values("kl_tiny", "kl16_tiny", "taesd_tiny"),
