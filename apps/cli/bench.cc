@@ -14,10 +14,9 @@ namespace nibble::cli {
 namespace {
 
 struct BenchFlags {
-  std::vector<std::string> models, precisions;
+  std::vector<std::string> models, precisions, attention;
   std::string write;
-  int64_t size = 0;
-  int runs = 3;
+  ModelBenchOptions options;
   bool kernels_only = false;
 };
 
@@ -50,6 +49,18 @@ std::vector<kernels::BenchRow> bench_whole_layers(Context& context, bool json) {
   for (const kernels::BenchRow& row : rows)
     if (!json) print_row(row);
   return rows;
+}
+
+// Every arithmetic asked for: precisions, each with every form of attention.
+std::vector<ModelBenchOptions> ways(const BenchFlags& o) {
+  std::vector<ModelBenchOptions> out;
+  for (const std::string& precision : o.precisions.empty() ? std::vector<std::string>{"f32"} : o.precisions)
+    for (const std::string& form : o.attention.empty() ? std::vector<std::string>{"float"} : o.attention) {
+      out.push_back(o.options);
+      out.back().precision = dtype_from_name(precision).value_or(DType::F32);
+      out.back().attention = attention_form_from_name(form).value_or(AttentionForm::Float);
+    }
+  return out;
 }
 
 // Puts the rows into the page; nothing measured: only looks whether they could be.
@@ -85,9 +96,8 @@ void run_bench(const BenchFlags& o, const Common& common) {
   BenchTables tables;
   write_page(o, tables, *context);
   for (const std::string& model : o.models)
-    for (const std::string& precision : o.precisions.empty() ? std::vector<std::string>{"f32"} : o.precisions) {
-      tables.models.push_back(
-          bench_model(*context, model, o.size, dtype_from_name(precision).value_or(DType::F32), o.runs));
+    for (const ModelBenchOptions& way : ways(o)) {
+      tables.models.push_back(bench_model(*context, model, way));
       if (!common.json) std::printf("%s", bench_text(tables.models.back(), context->threads.size()).c_str());
       result["models"].push_back(to_json(tables.models.back()));
       write_page(o, tables, *context);
@@ -109,12 +119,16 @@ void add_bench(CLI::App& app, const Common& common, std::function<void()>& run_c
   const auto o = std::make_shared<BenchFlags>();
   CLI::App* c = app.add_subcommand("bench", "Speed of kernels and models beside the machine's own measured peaks");
   c->add_option("--model", o->models, "Time denoising passes and a decode of this model instead of the kernels; may be repeated");
-  c->add_option("--size", o->size, "Width and height in pixels [the model's training size]");
+  c->add_option("--size", o->options.size, "Width and height in pixels [the model's training size]");
   c->add_option("--precision", o->precisions, "Arithmetic between layers, for --model: f32, bf16 or both (f32,bf16) [f32]")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"f32", "bf16"}));
-  c->add_option("--runs", o->runs, "Passes to take the best of [3]")->check(CLI::Range(1, 1000));
+  c->add_option("--attention", o->attention, "Attention of the denoiser, for --model: float, int8, int8-values or several [float]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(attention_form_names()));
+  c->add_option("--runs", o->options.runs, "Passes to take the best of [3]")->check(CLI::Range(1, 1000));
   c->add_option("--write", o->write,
                 "Put what was measured into the tables of this Markdown page, e.g. docs/benchmarks.md; other rows\n"
                 "stay, unless they are another machine's");

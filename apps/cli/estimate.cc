@@ -36,7 +36,7 @@ void run_estimate(const EstimateFlags& o, const Common& common) {
 void add_estimate(CLI::App& app, const Common& common, std::function<void()>& run_command) {
   const auto o = std::make_shared<EstimateFlags>();
   CLI::App* c = app.add_subcommand("estimate", "Memory and time of a run, term by term, before it starts");
-  c->add_option("model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
+  c->add_option("model,--model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
   c->add_option("--size", o->size, "Width and height in pixels [the model's training size]");
   c->add_option("--device", o->device,
                 "For another machine: a JSON file with name, cores, f32_gflops, bf16_gflops, bandwidth_gb_s, or a saved profile");

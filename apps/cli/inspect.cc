@@ -151,7 +151,7 @@ void run_inspect(const InspectFlags& o, const Common& common) {
 void add_inspect(CLI::App& app, const Common& common, std::function<void()>& run_command) {
   const auto o = std::make_shared<InspectFlags>();
   CLI::App* c = app.add_subcommand("inspect", "What a model file or folder holds: family, parts, precisions, sizes, what is missing");
-  c->add_option("model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
+  c->add_option("model,--model", o->model, "A diffusers folder, a checkpoint file, or a built-in model [emoji]");
   c->add_flag("--layers", o->layers, "List every quantized layer: precision, group, rank, bytes, relative output error in calibration");
   c->add_flag("--tensors", o->tensors, "List every tensor");
   c->callback([o, &common, &run_command] { run_command = [o, &common] { run_inspect(*o, common); }; });

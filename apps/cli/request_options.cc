@@ -22,12 +22,10 @@ void add_request_options(CLI::App& c, RequestOptions& o) {
   c.add_flag("--zero-terminal-snr", o.zero_terminal_snr, "Rescale the noise schedule to end in pure noise (Lin et al. 2023)");
   c.add_option("--clip-skip", r.clip_skip, "Leave out this many of the text encoder's last layers; plain syntax: for the prompt only, as diffusers [0]")->check(CLI::Range(0, 64));
   c.add_option("--precision", o.precision, "Arithmetic between layers: f32, bf16 [f32]")->check(CLI::IsMember({"f32", "bf16"}));
-  std::vector<std::string> forms;
-  for (const AttentionFormRow& row : kAttentionForms) forms.emplace_back(row.name);
   c.add_option("--attention", o.attention,
                "Products of the denoiser's attention: float, int8 (queries and keys as bytes: little error), int8-values (weights and\n"
                "values too: faster, more error) [float]")
-      ->check(CLI::IsMember(forms));
+      ->check(CLI::IsMember(attention_form_names()));
   c.add_option("--guidance-mode", o.guidance_mode, "batched (faster), sequential (less memory), auto; the same picture")
       ->check(CLI::IsMember({"auto", "batched", "sequential"}));
   c.add_option("--vae-tiles,--vae-tiling", o.vae_tiles,

@@ -38,10 +38,10 @@ PassBench best_pass(const char* name, int runs, Plan& plan, const MachinePeaks& 
   return best;
 }
 
-PassBench bench_denoiser(Context& context, const LoadedModel& model, const LatentShape& latent, DType precision, int64_t batch, int runs,
-                         ModelBench& out) {
+PassBench bench_denoiser(Context& context, const LoadedModel& model, const LatentShape& latent, const ModelBenchOptions& options,
+                         int64_t batch, ModelBench& out) {
   const int64_t tokens = model.text_encoders[0].config.positions;
-  DenoiseStage unet(context, model, latent, tokens, batch, precision);
+  DenoiseStage unet(context, model, latent, tokens, batch, options.precision, {}, options.attention);
   out.weight_bytes = unet.weight_bytes();
   Conditioning text{Tensor::zeros(DType::F32, {batch, tokens, model.unet.mid.context_width}), {}, {}};
   if (model.sdxl) text.pooled = Tensor::zeros(DType::F32, {batch, model.text_encoders.back().config.projection});
@@ -49,7 +49,7 @@ PassBench bench_denoiser(Context& context, const LoadedModel& model, const Laten
   unet.set_prompt(text, model.sdxl ? size_conditioning(model, side, side, batch == 2) : Tensor(), 0, batch);
   std::vector<float> sample(static_cast<size_t>(latent.count())), result(sample.size() * static_cast<size_t>(batch));
   Generator(0).randn(sample);
-  return best_pass(batch == 2 ? "unet, guided" : "unet", runs, unet.plan(), out.peaks, [&] { unet.run(sample, 500, result); });
+  return best_pass(batch == 2 ? "unet, guided" : "unet", options.runs, unet.plan(), out.peaks, [&] { unet.run(sample, 500, result); });
 }
 
 // What the denoiser's weights are.
@@ -64,6 +64,12 @@ std::string weights_of(const LoadedModel& model) {
   const auto most =
       std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return to_string(most->first);
+}
+
+std::string arithmetic_of(const ModelBenchOptions& options) {
+  std::string text = to_string(options.precision);
+  if (options.attention != AttentionForm::Float) text += format(", attention {}", to_string(options.attention));
+  return text;
 }
 
 }  // namespace
@@ -84,24 +90,24 @@ double ModelBench::picture_seconds() const {
   return seconds;
 }
 
-ModelBench bench_model(Context& context, const std::string& name, int64_t size, DType precision, int runs) {
+ModelBench bench_model(Context& context, const std::string& name, const ModelBenchOptions& options) {
   const LoadedModel model = load_model(name);
   ModelBench out;
-  out.model = name, out.precision = to_string(precision), out.weights = weights_of(model);
-  out.size = size > 0 ? size : model.defaults.width;
+  out.model = name, out.precision = arithmetic_of(options), out.weights = weights_of(model);
+  out.size = options.size > 0 ? options.size : model.defaults.width;
   out.steps = model.defaults.steps, out.guided = model.defaults.guidance > 1;
-  out.peaks = measure_peaks(context, precision);
+  out.peaks = measure_peaks(context, options.precision);
   const LatentShape latent{model.vae.latent_channels, out.size / model.vae.factor, out.size / model.vae.factor};
   reset_peak_resident();
   for (const int64_t batch : {int64_t{1}, int64_t{2}}) {
     context.check_cancelled();
     if (batch == 2 && !out.guided) continue;
-    out.passes.push_back(bench_denoiser(context, model, latent, precision, batch, runs, out));
+    out.passes.push_back(bench_denoiser(context, model, latent, options, batch, out));
   }
-  DecodeStage vae(context, model, latent, precision);
+  DecodeStage vae(context, model, latent, options.precision);
   std::vector<float> sample(static_cast<size_t>(latent.count()));
   Generator(0).randn(sample);
-  out.passes.push_back(best_pass("decode", runs, vae.plan(), out.peaks, [&] { vae.run(sample); }));
+  out.passes.push_back(best_pass("decode", options.runs, vae.plan(), out.peaks, [&] { vae.run(sample); }));
   out.peak_bytes = peak_resident_bytes();
   return out;
 }

@@ -8,6 +8,7 @@
 #include "base/context.h"
 #include "base/json.h"
 #include "graph/cost.h"
+#include "kernels/attention/form.h"
 #include "tensor/dtype.h"
 
 namespace nibble {
@@ -30,7 +31,8 @@ struct PassBench {
 };
 
 struct ModelBench {
-  std::string model, precision;
+  std::string model;
+  std::string precision;  // "f32", or with the form of attention: "f32, attention int8"
   std::string weights;  // of the denoiser: "f16", or of a quantized file precision and method
   int64_t size = 0;
   size_t weight_bytes = 0;  // of the denoiser
@@ -42,8 +44,15 @@ struct ModelBench {
   double picture_seconds() const;  // steps passes and one decode
 };
 
-// `size` 0: the model's own. `runs` passes each, after one that warms up. Throws as load_model().
-ModelBench bench_model(Context& context, const std::string& model, int64_t size, DType precision, int runs);
+struct ModelBenchOptions {
+  int64_t size = 0;  // 0: the model's own
+  DType precision = DType::F32;
+  AttentionForm attention = AttentionForm::Float;
+  int runs = 3;  // passes to take the best of, after one that warms up
+};
+
+// Throws as load_model().
+ModelBench bench_model(Context& context, const std::string& model, const ModelBenchOptions& options);
 
 Json to_json(const ModelBench& bench);
 std::string bench_text(const ModelBench& bench, int threads);

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace nibble {
 
@@ -32,6 +34,12 @@ constexpr std::optional<AttentionForm> attention_form_from_name(std::string_view
   for (const AttentionFormRow& row : kAttentionForms)
     if (row.name == name) return row.form;
   return std::nullopt;
+}
+
+inline std::vector<std::string> attention_form_names() {
+  std::vector<std::string> names;
+  for (const AttentionFormRow& row : kAttentionForms) names.emplace_back(row.name);
+  return names;
 }
 
 }  // namespace nibble

@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kForm =
-    "want [LABEL=]MODEL[@PRECISION[/METHOD][/rRANK][/gGROUP][/size=9MB][/vae=PRECISION][/text=PRECISION][/affixed]]";
+    "want [LABEL=]MODEL[@PRECISION[/METHOD][/rRANK][/gGROUP][/size=9MB][/vae=PRECISION][/text=PRECISION]"
+    "[/bf16][/attention=FORM][/affixed]]";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
@@ -38,12 +39,26 @@ int64_t number_after(const std::string& option, const std::string& arm) {
   return value;
 }
 
+AttentionForm attention_named(const std::string& name, const std::string& arm) {
+  if (const auto form = attention_form_from_name(name)) return *form;
+  fail(ErrorCode::InvalidArgument, "arm '{}': attention '{}': want one of {}", arm, name, fmt::join(attention_form_names(), ", "));
+}
+
+// How pictures are drawn; the model stays the same.
+bool concerns_drawing(const std::string& option) {
+  return option == "affixed" || option == "bf16" || option.starts_with("attention=");
+}
+
 void take_option(EvaluationArm& arm, const std::string& option) {
   QuantizeRequest& q = arm.quantization;
   const size_t equal = option.find('=');
   const std::string key = option.substr(0, equal), value = equal == std::string::npos ? "" : option.substr(equal + 1);
   if (option == "affixed")
     arm.affixed = true;
+  else if (option == "bf16")
+    arm.arithmetic = DType::BF16;
+  else if (key == "attention")
+    arm.attention = attention_named(value, arm.text);
   else if (one_of(quant::method_names(), option))
     q.method = option;
   else if (key == "size" && !value.empty())
@@ -106,10 +121,15 @@ size_t parse_size(const std::string& text) {
 }
 
 std::string EvaluationArm::recipe() const {
-  std::string options = text.substr(std::min(text.size(), text.rfind('@')));
-  constexpr std::string_view kPrompts = "/affixed";
-  if (const size_t at = options.find(kPrompts); at != std::string::npos) options.erase(at, kPrompts.size());
-  return where + options;
+  const size_t at = text.rfind('@');
+  if (at == std::string::npos) return where;
+  std::string recipe = where;
+  char separator = '@';
+  for (const std::string& option : split(text.substr(at + 1), '/')) {
+    if (!concerns_drawing(option)) recipe += separator + option;
+    separator = '/';
+  }
+  return recipe;
 }
 
 EvaluationArm parse_arm(const std::string& text) {

@@ -75,6 +75,7 @@ void draw_missing(Context& context, const EvaluateRequest& request, const Evalua
                   const std::vector<const DatasetRow*>& missing) {
   GenerateRequest drawing = request.drawing;
   drawing.precision = arm.arithmetic;
+  drawing.attention = arm.attention;
   const ProgressSink outer = context.progress;
   const int64_t total = static_cast<int64_t>(missing.size());
   for (size_t i = 0; i < missing.size(); ++i) {

@@ -240,6 +240,7 @@ std::optional<Estimate> predict(Context& context, const EvaluateRequest& request
   if (!machine) return std::nullopt;
   GenerateRequest drawing = request.drawing;
   drawing.precision = arm.arithmetic;
+  drawing.attention = arm.attention;
   drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
   return estimate_generate(context, load_model(model), drawing, *machine);
 }
