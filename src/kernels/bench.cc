@@ -27,4 +27,11 @@ double best_cpu_seconds(const std::function<void()>& body, double budget_seconds
   return best;
 }
 
+BenchRow beside_peak(CpuMask mask, PeakKind kind, const std::function<BenchRow()>& row, int threads) {
+  const double before = measure_peak(mask, kind);
+  BenchRow found = row();
+  found.peak = threads * std::max(before, measure_peak(mask, kind));
+  return found;
+}
+
 }  // namespace nibble::kernels

@@ -9,6 +9,7 @@
 
 #include "base/context.h"
 #include "base/cpu.h"
+#include "kernels/peaks/peaks.h"
 
 namespace nibble::kernels {
 
@@ -24,6 +25,10 @@ struct BenchRow {
 
 // Runs `body` until `budget_seconds` are used (at least 3 times) and returns its smallest thread CPU time.
 double best_cpu_seconds(const std::function<void()>& body, double budget_seconds = 0.3);
+
+// `row` with the peak of this kind, of `threads` threads, measured just before and just after it, the better of both: where
+// a machine's speed wavers, a row and its peak waver together.
+BenchRow beside_peak(CpuMask mask, PeakKind kind, const std::function<BenchRow()>& row, int threads = 1);
 
 // One function per family, in its *_bench.cc.
 std::vector<BenchRow> bench_peaks(Context& context);

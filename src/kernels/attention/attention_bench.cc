@@ -18,7 +18,7 @@ constexpr BenchShape kShapes[] = {{4096, 4096, 10, 64}, {4096, 4096, 8, 40}, {10
 // Of the forms with bytes.
 constexpr BenchShape kInt8Shapes[] = {{4096, 4096, 10, 64}, {1024, 1024, 20, 64}, {4096, 77, 10, 64}};
 
-BenchRow bench_layer(const AttentionKernel& kernel, const BenchShape& s, double peak) {
+BenchRow bench_layer(const AttentionKernel& kernel, const BenchShape& s) {
   const int64_t channels = s.heads * s.d;
   const BenchArray q(kernel.dtype, s.lq * channels), k(kernel.dtype, s.lk * channels), v(kernel.dtype, s.lk * channels);
   BenchArray out(kernel.dtype, s.lq * channels);
@@ -30,23 +30,23 @@ BenchRow bench_layer(const AttentionKernel& kernel, const BenchShape& s, double 
     for (int64_t head = 0; head < heads; ++head) kernel.run(args, head, 0, s.lq, scratch.data());
   });
   const std::string shape = format("{} queries {} keys {} heads of {}", s.lq, s.lk, s.heads, s.d);
-  return {kernel.name, shape, 4.0 * static_cast<double>(s.lq * s.lk * s.d * heads), seconds, peak};
+  return {kernel.name, shape, 4.0 * static_cast<double>(s.lq * s.lk * s.d * heads), seconds, 0};
 }
 
 }  // namespace
 
 std::vector<BenchRow> bench_attention(Context& context) {
   std::vector<BenchRow> rows;
-  const double fma = measure_peak(context.cpu, PeakKind::F32Fma);
-  const double bf16_dot = measure_peak(context.cpu, PeakKind::Bf16Dot);
-  const double int8_dot = measure_peak(context.cpu, PeakKind::Int8Dot);
+  const auto add = [&](const AttentionKernel& kernel, const BenchShape& shape, PeakKind peak) {
+    rows.push_back(beside_peak(context.cpu, peak, [&] { return bench_layer(kernel, shape); }));
+  };
   for (DType dtype : {DType::F32, DType::BF16}) {
     const AttentionKernel& kernel = select_attention(context.cpu, dtype);
     for (const BenchShape& shape : kShapes)
-      rows.push_back(bench_layer(kernel, shape, kernel.isa == Isa::Avx512Bf16 ? bf16_dot : fma));
+      add(kernel, shape, kernel.isa == Isa::Avx512Bf16 ? PeakKind::Bf16Dot : PeakKind::F32Fma);
     for (AttentionForm form : {AttentionForm::Int8Scores, AttentionForm::Int8})
       for (const BenchShape& shape : kInt8Shapes)
-        rows.push_back(bench_layer(select_attention(context.cpu, dtype, form), shape, int8_dot));
+        add(select_attention(context.cpu, dtype, form), shape, PeakKind::Int8Dot);
   }
   return rows;
 }

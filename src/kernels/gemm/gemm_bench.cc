@@ -44,7 +44,7 @@ WeightView view_of(const std::vector<std::byte>& weights, DType dtype, const Ben
   return {weights.data(), dtype, s.k, 0, 1};
 }
 
-BenchRow bench_product(const GemmKernel& kernel, const BenchShape& s, DType weight_type, double peak) {
+BenchRow bench_product(const GemmKernel& kernel, const BenchShape& s, DType weight_type) {
   const int64_t taps = s.side > 0 ? 9 : 1;
   const ConvGeometry conv = {s.side, s.side, s.side, s.side, 3, 3, 1, 1, 1, 1};
   const std::vector<std::byte> a = filled(kernel.dtype, s.m * s.k), weights = filled(weight_type, s.n * s.k * taps);
@@ -61,7 +61,7 @@ BenchRow bench_product(const GemmKernel& kernel, const BenchShape& s, DType weig
   problem.c_stride = s.n;
   const double seconds = best_cpu_seconds([&] { run_gemm(kernel, problem, 0, s.m, 0, s.n, scratch.data()); });
   const double work = 2.0 * static_cast<double>(s.m * s.n * s.k * taps);
-  return {kernel.name, describe(s, weight_type), work, seconds, peak};
+  return {kernel.name, describe(s, weight_type), work, seconds, 0};
 }
 
 // Weights larger than the caches, so this is what a pass over a model's weights costs. Work: weights expanded.
@@ -82,12 +82,11 @@ BenchRow bench_pack(const GemmKernel& kernel, DType weight_type, bool oihw) {
 
 std::vector<BenchRow> bench_gemm(Context& context) {
   std::vector<BenchRow> rows;
-  const double fma = measure_peak(context.cpu, PeakKind::F32Fma);
-  const double bf16_dot = measure_peak(context.cpu, PeakKind::Bf16Dot);
   for (DType dtype : {DType::F32, DType::BF16}) {
     const GemmKernel& kernel = select_gemm(context.cpu, dtype);
-    const double peak = kernel.isa == Isa::Avx512Bf16 ? bf16_dot : fma;
-    for (const BenchShape& shape : kShapes) rows.push_back(bench_product(kernel, shape, DType::F16, peak));
+    const PeakKind peak = kernel.isa == Isa::Avx512Bf16 ? PeakKind::Bf16Dot : PeakKind::F32Fma;
+    for (const BenchShape& shape : kShapes)
+      rows.push_back(beside_peak(context.cpu, peak, [&] { return bench_product(kernel, shape, DType::F16); }));
     for (bool oihw : {false, true})
       for (DType weight : {DType::F32, DType::F16, DType::BF16}) rows.push_back(bench_pack(kernel, weight, oihw));
   }

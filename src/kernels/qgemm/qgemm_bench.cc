@@ -59,7 +59,7 @@ std::string describe(const BenchShape& s, WeightKind kind, int64_t rank) {
 
 double work_of(const BenchShape& s) { return 2.0 * static_cast<double>(s.m * s.n * s.k) * (s.side > 0 ? 9 : 1); }
 
-BenchRow bench_product(Context& context, const BenchShape& s, WeightKind kind, int64_t rank, double peak) {
+BenchRow bench_product(Context& context, const BenchShape& s, WeightKind kind, int64_t rank) {
   const QGemmKernel& kernel = select_qgemm(context.cpu, DType::F32);
   Operands o(s, kind, rank, 127);
   QGemmProblem p{};
@@ -70,10 +70,10 @@ BenchRow bench_product(Context& context, const BenchShape& s, WeightKind kind, i
   p.rank = rank, p.h = o.h.data(), p.up = o.up.data();
   std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, o.shape, false));
   const double seconds = best_cpu_seconds([&] { run_qgemm(kernel, p, 0, s.m, 0, s.n, scratch.data()); });
-  return {kernel.name, describe(s, kind, rank), work_of(s), seconds, peak};
+  return {kernel.name, describe(s, kind, rank), work_of(s), seconds, 0};
 }
 
-BenchRow bench_grouped(Context& context, const BenchShape& s, double peak) {
+BenchRow bench_grouped(Context& context, const BenchShape& s) {
   const QGemmGroupedKernel& kernel = select_qgemm_grouped(context.cpu, DType::F32);
   Operands o(s, WeightKind::Int4, 0, 7);
   const std::vector<int8_t> pad(static_cast<size_t>(o.shape.padded_k()), 0);
@@ -86,7 +86,7 @@ BenchRow bench_grouped(Context& context, const BenchShape& s, double peak) {
   p.c = o.c.data(), p.c_stride = s.n;
   std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, o.shape, false));
   const double seconds = best_cpu_seconds([&] { run_qgemm_grouped(kernel, p, 0, s.m, 0, s.n, scratch.data()); });
-  return {kernel.name, describe(s, WeightKind::Int4, 0) + " x int4", work_of(s), seconds, peak};
+  return {kernel.name, describe(s, WeightKind::Int4, 0) + " x int4", work_of(s), seconds, 0};
 }
 
 // Work: bytes read and written.
@@ -176,12 +176,12 @@ std::vector<BenchRow> bench_normed_branch(Context& context, int64_t rows, int64_
 }  // namespace
 
 std::vector<BenchRow> bench_qgemm(Context& context) {
-  const double peak = measure_peak(context.cpu, PeakKind::Int8Dot);
   std::vector<BenchRow> rows;
+  const auto add = [&](const std::function<BenchRow()>& row) { rows.push_back(beside_peak(context.cpu, PeakKind::Int8Dot, row)); };
   for (const BenchShape& s : kShapes) {
-    for (const WeightKind kind : {WeightKind::Int8, WeightKind::Int4}) rows.push_back(bench_product(context, s, kind, 0, peak));
-    rows.push_back(bench_product(context, s, WeightKind::Int4, 32, peak));
-    rows.push_back(bench_grouped(context, s, peak));
+    for (const WeightKind kind : {WeightKind::Int8, WeightKind::Int4}) add([&] { return bench_product(context, s, kind, 0); });
+    add([&] { return bench_product(context, s, WeightKind::Int4, 32); });
+    add([&] { return bench_grouped(context, s); });
   }
   for (BenchRow& row : bench_quantize(context)) rows.push_back(std::move(row));
   for (BenchRow& row : bench_normed_quantize(context)) rows.push_back(std::move(row));
