@@ -248,7 +248,7 @@ def reference_passes(parts, size, seed):
                       "latents": 2 * draw(5, 1, parts["vae"][1]["latent_channels"], size // 8, size // 8)}, run_vae)
     words = [320, 736, 3055, 267, 41281, 1120, 323]
     ids = torch.tensor([[49406] + words + [49407] * (77 - 1 - len(words))])
-    passes |= {part: ({"input_ids": ids}, run_text) for part in parts if part.startswith("text_encoder")}
+    passes |= {part: ({"input_ids": ids.clone()}, run_text) for part in parts if part.startswith("text_encoder")}
     return passes
 
 
