@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kFolder = "/usr/share/datasets/fashion-mnist";
-constexpr int64_t kWidth = 49;
+constexpr int64_t kCells = 49;
 constexpr double kScale = 16 * 255;  // tiles are summed, which is exact in float32; distances scale with the square
 
 class FashionMnist : public ::testing::Test {
@@ -37,7 +37,7 @@ class FashionMnist : public ::testing::Test {
     std::vector<float> rows;
     for (int64_t i = begin; i < end; ++i) {
       if (label >= 0 && labels_[static_cast<size_t>(i)] != label) continue;
-      std::array<float, kWidth> sums{};
+      std::array<float, kCells> sums{};
       for (int64_t k = 0; k < 28 * 28; ++k) {
         const int p = static_cast<uint8_t>(pixels_[static_cast<size_t>(i * 28 * 28 + k)]);
         sums[static_cast<size_t>(k / 28 / 4 * 7 + k % 28 / 4)] +=
@@ -50,13 +50,13 @@ class FashionMnist : public ::testing::Test {
 
   double distance(const std::vector<float>& a, const std::vector<float>& b) {
     const auto gaussian = [&](const std::vector<float>& rows) {
-      return gaussian_of(feature_statistics(context_, rows, kWidth));
+      return gaussian_of(feature_statistics(context_, rows, kCells));
     };
     return frechet_distance(context_, gaussian(a), gaussian(b)).value / (kScale * kScale);
   }
 
   static Tensor means(const std::vector<float>& rows) {
-    Tensor tensor = Tensor::zeros(DType::F64, {static_cast<int64_t>(rows.size()) / kWidth, kWidth});
+    Tensor tensor = Tensor::zeros(DType::F64, {static_cast<int64_t>(rows.size()) / kCells, kCells});
     std::ranges::transform(rows, tensor.mutable_values<double>().begin(),
                            [](float v) { return static_cast<double>(v) / kScale; });
     return tensor;
