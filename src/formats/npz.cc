@@ -65,7 +65,7 @@ std::string npy_of(const Tensor& tensor) {
 }
 
 void put(std::string& out, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> 8 * i & 255);
+  for (int i = 0; i < bytes; ++i, value >>= 8) out += static_cast<char>(value & 255);
 }
 
 // What the local header and the directory share, from the version needed on. The time is 1980-01-01.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,7 +70,7 @@ class Graph {
 
  private:
   Value push(Node node);
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;  // what a value says of itself stays where it is while more is recorded
   std::vector<std::string> segments_{""};
 };
 
