@@ -79,7 +79,7 @@ function(nibble_module name)
       nibble_unity(${name}_test)
     endif()
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-      PROPERTIES LABELS ${name} TIMEOUT 900 ${NIBBLE_TEST_ENVIRONMENT})
+      PROPERTIES LABELS ${name} TIMEOUT ${NIBBLE_TEST_TIMEOUT} ${NIBBLE_TEST_ENVIRONMENT})
     if(NIBBLE_EMULATE AND name STREQUAL "kernels")
       nibble_emulated_module(${name} "${tests}")
     endif()

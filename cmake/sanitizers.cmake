@@ -1,6 +1,8 @@
 # An impossible allocation is an error that tests expect, not a reason for the sanitizer to stop.
 set(NIBBLE_TEST_ENVIRONMENT "")
+set(NIBBLE_TEST_TIMEOUT 900)
 if(NIBBLE_SANITIZE)
+  set(NIBBLE_TEST_TIMEOUT 3600)
   add_compile_options(-fsanitize=${NIBBLE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${NIBBLE_SANITIZE})
   if(NIBBLE_SANITIZE MATCHES "thread")
