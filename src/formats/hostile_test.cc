@@ -29,7 +29,11 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(NIBBLE_SOURCE_DIR) / "tests/golden/formats";
+#ifdef NIBBLE_EMULATED
+constexpr double kSeconds = 20;  // qemu-user takes about ten times as long
+#else
 constexpr double kSeconds = 2;
+#endif
 constexpr int64_t kKilobytes = 256'000;
 
 int64_t status_field(const std::string& field) {
