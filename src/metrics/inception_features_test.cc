@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "formats/safetensors_writer.h"
 #include "image/noise_test.h"
-#include "metrics/picture_of_test.h"
+#include "image/picture_of_test.h"
 #include "models/filled_weights_test.h"
 #include "tensor/golden_test.h"
 

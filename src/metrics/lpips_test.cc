@@ -10,7 +10,7 @@
 #include "formats/safetensors_writer.h"
 #include "formats/weight_file.h"
 #include "image/noise_test.h"
-#include "metrics/picture_of_test.h"
+#include "image/picture_of_test.h"
 #include "models/filled_weights_test.h"
 #include "tensor/golden_test.h"
 

@@ -41,6 +41,9 @@ void PrintTo(const FullSizeCase& c, std::ostream* out) { *out << c.model << (c.s
 class FullSize : public ::testing::TestWithParam<FullSizeCase> {
  protected:
   void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+    GTEST_SKIP() << "the thread sanitizer wants several times the memory of these models";
+#endif
     folder_ = random_models() / GetParam().model;
     if (!fs::exists(folder_ / "reference.safetensors"))
       GTEST_SKIP() << "no " << (folder_ / "reference.safetensors") << ": run tools/make_random_model.py " << GetParam().model;

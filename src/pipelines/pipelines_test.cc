@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "formats/safetensors_writer.h"
 #include "image/convert.h"
+#include "image/picture_of_test.h"
 #include "nn/formula_weights.h"
 #include "pipelines/conditioning.h"
 #include "pipelines/stages.h"
@@ -61,12 +62,6 @@ std::vector<std::string> run_names() {
   return names;
 }
 
-Image image_from(const Tensor& bytes) {
-  Image image(bytes.dim(1), bytes.dim(0), 3);
-  std::copy_n(bytes.values<uint8_t>().data(), image.pixels.size(), image.pixels.begin());
-  return image;
-}
-
 GenerateRequest request_of(const Json& run, const GoldenFile& data) {
   GenerateRequest r;
   r.syntax = PromptSyntax::Plain;
@@ -85,7 +80,7 @@ GenerateRequest request_of(const Json& run, const GoldenFile& data) {
   if (run.contains("spacing")) r.sampler_options.spacing = parse_timestep_spacing(run["spacing"].get<std::string>());
   if (run.contains("eta")) r.sampler_options.eta = run["eta"];
   if (run.contains("image")) {
-    r.init = image_from(data[run["image"].get<std::string>()]);
+    r.init = picture_of(data[run["image"].get<std::string>()]);
     r.strength = run["strength"];
   }
   return r;

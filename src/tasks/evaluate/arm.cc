@@ -44,22 +44,25 @@ AttentionForm attention_named(const std::string& name, const std::string& arm) {
   fail(ErrorCode::InvalidArgument, "arm '{}': attention '{}': want one of {}", arm, name, fmt::join(attention_form_names(), ", "));
 }
 
-// How pictures are drawn; the model stays the same.
-bool concerns_drawing(const std::string& option) {
-  return option == "affixed" || option == "bf16" || option.starts_with("attention=");
+// How pictures are drawn, with the same model. False: the option is none of these.
+bool take_drawing_option(EvaluationArm& arm, const std::string& option) {
+  constexpr std::string_view kAttention = "attention=";
+  if (option == "affixed")
+    arm.affixed = true;
+  else if (option == "bf16")
+    arm.arithmetic = DType::BF16;
+  else if (option.starts_with(kAttention))
+    arm.attention = attention_named(option.substr(kAttention.size()), arm.text);
+  else
+    return false;
+  return true;
 }
 
 void take_option(EvaluationArm& arm, const std::string& option) {
   QuantizeRequest& q = arm.quantization;
   const size_t equal = option.find('=');
   const std::string key = option.substr(0, equal), value = equal == std::string::npos ? "" : option.substr(equal + 1);
-  if (option == "affixed")
-    arm.affixed = true;
-  else if (option == "bf16")
-    arm.arithmetic = DType::BF16;
-  else if (key == "attention")
-    arm.attention = attention_named(value, arm.text);
-  else if (one_of(quant::method_names(), option))
+  if (one_of(quant::method_names(), option))
     q.method = option;
   else if (key == "size" && !value.empty())
     q.target_bytes = parse_size(value);
@@ -120,18 +123,6 @@ size_t parse_size(const std::string& text) {
   return static_cast<size_t>(number * factor);
 }
 
-std::string EvaluationArm::recipe() const {
-  const size_t at = text.rfind('@');
-  if (at == std::string::npos) return where;
-  std::string recipe = where;
-  char separator = '@';
-  for (const std::string& option : split(text.substr(at + 1), '/')) {
-    if (!concerns_drawing(option)) recipe += separator + option;
-    separator = '/';
-  }
-  return recipe;
-}
-
 EvaluationArm parse_arm(const std::string& text) {
   EvaluationArm arm;
   arm.text = text;
@@ -141,12 +132,17 @@ EvaluationArm parse_arm(const std::string& text) {
   const std::string rest = at == std::string::npos ? "" : text.substr(at + 1);
   if (equal != std::string::npos) arm.label = safe_label(where.substr(0, equal)), where = where.substr(equal + 1);
   if (where.empty()) fail(ErrorCode::InvalidArgument, "arm '{}': {}", text, kForm);
-  arm.where = where;
+  arm.where = arm.recipe = where;
   arm.pictures = at == std::string::npos && picture_folder(where);
   if (at != std::string::npos) {
     const std::vector<std::string> parts = split(rest, '/');
     take_precision(arm, parts[0]);
-    for (size_t i = 1; i < parts.size(); ++i) take_option(arm, parts[i]);
+    arm.recipe += "@" + parts[0];
+    for (size_t i = 1; i < parts.size(); ++i) {
+      if (take_drawing_option(arm, parts[i])) continue;
+      take_option(arm, parts[i]);
+      arm.recipe += "/" + parts[i];
+    }
   }
   if (arm.label.empty()) {
     fs::path name = fs::path(where).lexically_normal();

@@ -28,7 +28,7 @@ struct EvaluationArm {
   bool quantize = false, affixed = false, pictures = false;
   QuantizeRequest quantization;  // of an arm that is quantized first; model and out not yet set
 
-  std::string recipe() const;  // what the model is made of: the text without label and what concerns drawing
+  std::string recipe;            // what the model is made of: the text without label and what concerns drawing
 };
 
 // Throws Error{InvalidArgument} that says what an arm looks like.

@@ -33,10 +33,10 @@ TEST(EvaluationArm, Options_say_how_a_model_is_quantized_and_drawn) {
 
 TEST(EvaluationArm, A_way_of_drawing_wants_no_other_file) {
   const EvaluationArm plain = parse_arm("a=emoji@w4a8/rtn"), drawn = parse_arm("b=emoji@w4a8/attention=int8/bf16/rtn/affixed");
-  EXPECT_EQ(drawn.recipe(), plain.recipe());
-  EXPECT_EQ(parse_arm("emoji@f32").recipe(), parse_arm("emoji@f32/attention=int8").recipe());
-  EXPECT_NE(parse_arm("emoji@w4a8/gptq").recipe(), plain.recipe());
-  EXPECT_EQ(parse_arm("c=emoji").recipe(), "emoji");
+  EXPECT_EQ(drawn.recipe, plain.recipe);
+  EXPECT_EQ(parse_arm("emoji@f32").recipe, parse_arm("emoji@f32/attention=int8").recipe);
+  EXPECT_NE(parse_arm("emoji@w4a8/gptq").recipe, plain.recipe);
+  EXPECT_EQ(parse_arm("c=emoji").recipe, "emoji");
 }
 
 TEST(EvaluationArm, What_is_not_understood_is_named) {

@@ -119,7 +119,7 @@ std::string prepare_arm(Context& context, const EvaluateRequest& request, const 
   if (!asked.quantize) return asked.where;
   // Arms that differ in their prompts only share a model.
   const EvaluationArm& arm = *std::ranges::find_if(
-      request.arms, [&](const EvaluationArm& other) { return other.quantize && other.recipe() == asked.recipe(); });
+      request.arms, [&](const EvaluationArm& other) { return other.quantize && other.recipe == asked.recipe; });
   const fs::path file = request.out / "models" / (arm.label + ".safetensors");
   if (!request.ranks.first()) wait_for(context, file);
   if (fs::exists(file)) return file.string();
