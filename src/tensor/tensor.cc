@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <type_traits>
 
 #include "base/error.h"
 
@@ -80,9 +82,36 @@ Tensor Tensor::clone() const {
 
 namespace {
 
+// f(values) with a pointer of the tensor's own type.
+template <typename F>
+auto with_values(const Tensor& tensor, F f) {
+  const void* data = tensor.data();
+  switch (tensor.dtype()) {
+    case DType::F32: return f(static_cast<const float*>(data));
+    case DType::F16: return f(static_cast<const Float16*>(data));
+    case DType::BF16: return f(static_cast<const BFloat16*>(data));
+    case DType::F64: return f(static_cast<const double*>(data));
+    case DType::I64: return f(static_cast<const int64_t*>(data));
+    case DType::I32: return f(static_cast<const int32_t*>(data));
+    case DType::I16: return f(static_cast<const int16_t*>(data));
+    case DType::I8: return f(static_cast<const int8_t*>(data));
+    case DType::U8:
+    case DType::Bool: return f(static_cast<const uint8_t*>(data));
+  }
+  NIBBLE_CHECK(false, "dtype {}", static_cast<int>(tensor.dtype()));
+}
+
+template <typename T>
+float as_float(T x) {
+  if constexpr (std::is_arithmetic_v<T>) return static_cast<float>(x);
+  else return to_float(x);
+}
+
 template <typename T>
 void store_all(const Tensor& from, std::span<T> to) {
-  for (int64_t i = 0; i < from.count(); ++i) to[static_cast<size_t>(i)] = from_float<T>(element(from, i));
+  with_values(from, [&](const auto* values) {
+    for (size_t i = 0; i < to.size(); ++i) to[i] = from_float<T>(as_float(values[i]));
+  });
 }
 
 }  // namespace
@@ -100,20 +129,7 @@ Tensor Tensor::to(DType dtype) const {
 }
 
 float element(const Tensor& tensor, int64_t i) {
-  const void* data = tensor.data();
-  switch (tensor.dtype()) {
-    case DType::F32: return static_cast<const float*>(data)[i];
-    case DType::F16: return to_float(static_cast<const Float16*>(data)[i]);
-    case DType::BF16: return to_float(static_cast<const BFloat16*>(data)[i]);
-    case DType::F64: return static_cast<float>(static_cast<const double*>(data)[i]);
-    case DType::I64: return static_cast<float>(static_cast<const int64_t*>(data)[i]);
-    case DType::I32: return static_cast<float>(static_cast<const int32_t*>(data)[i]);
-    case DType::I16: return static_cast<float>(static_cast<const int16_t*>(data)[i]);
-    case DType::I8: return static_cast<float>(static_cast<const int8_t*>(data)[i]);
-    case DType::U8:
-    case DType::Bool: return static_cast<float>(static_cast<const uint8_t*>(data)[i]);
-  }
-  NIBBLE_CHECK(false, "dtype {}", static_cast<int>(tensor.dtype()));
+  return with_values(tensor, [i](const auto* values) { return as_float(values[i]); });
 }
 
 }  // namespace nibble
