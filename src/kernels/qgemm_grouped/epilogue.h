@@ -12,7 +12,7 @@ NIBBLE_INLINE void finish_grouped_plain(DType dtype, const float* sums, int stri
   for (int i = 0; i < args.m_count; ++i)
     for (int j = first; j < args.n_count; ++j) {
       float x = 0.0f;
-      const BFloat16* up = args.up + (j / 16) * args.rank * 16 + j % 16;
+      const BFloat16* up = args.rank > 0 ? args.up + (j / 16) * args.rank * 16 + j % 16 : nullptr;
       for (int64_t r = 0; r < args.rank; ++r)
         x = __builtin_fmaf(args.h[i * args.rank + r], float_from_bf16(up[r * 16].bits), x);
       x = __builtin_fmaf(sums[i * stride + j], args.w_scales[j], x);
