@@ -16,6 +16,7 @@ constexpr int64_t kColumns = 128;
 constexpr float kDamping = 0.01f;
 constexpr float kShrinks[] = {1.0f, 0.93f, 0.86f, 0.79f};
 constexpr int kSweeps = 4;
+constexpr int64_t kTogether = 8;  // rows
 
 Matrix transposed_columns(const Matrix& x, int64_t begin, int64_t count, bool centred) {
   Matrix t(count, x.rows);
@@ -49,11 +50,13 @@ class Columns {
  public:
   Columns(Context& context, const Matrix& weight, const Grid& grid, Executed form, int64_t first, int64_t k, const Matrix& inputs,
           bool centred)
-      : context_(context), weight_(weight), grid_(grid), form_(form), first_(first), k_(k), n_(weight.rows) {
+      : context_(context), weight_(weight), grid_(grid), form_(form), first_(first), k_(k), n_(weight.rows), ordered_(n_, k_) {
     const Matrix t = transposed_columns(inputs, first, k, centred);
     h_ = product_nt(context, t, t);
     order_ = by_falling_diagonal(h_);
     u_ = upper_factor(context, permuted(h_, order_), kDamping);
+    for (int64_t n = 0; n < n_; ++n)
+      for (int64_t j = 0; j < k_; ++j) ordered_.row(n)[j] = weight.row(n)[first + order_[static_cast<size_t>(j)]];
     for (int64_t i = 0; i < k_; ++i) mean_ += h_.row(i)[i];
     mean_ /= static_cast<double>(k_);
     for (int64_t i = 0; i < k_; ++i) h_.row(i)[i] += static_cast<float>(kDamping * mean_);
@@ -76,7 +79,7 @@ class Columns {
 
  private:
   struct Trial {
-    std::vector<int8_t> codes;    // [n, k]
+    std::vector<int8_t> codes;    // [n, k] in the order of rounding
     std::vector<int16_t> ratios;  // [n, groups of these columns]
     std::vector<double> error;    // [n]
   };
@@ -104,35 +107,40 @@ class Columns {
       if (begin > 0)
         add_product(context_, {carried.values.data(), n_, end - begin, end - begin}, {errors.values.data(), n_, begin, k_},
                     {u_.values.data() + begin, begin, end - begin, k_}, false, 1);
-      context_.threads.run(n_, 8, [&](int64_t first, int64_t last, int) {
-        for (int64_t n = first; n < last; ++n) round_block(n, begin, end, carried.row(n), errors.row(n), t);
+      context_.threads.run(n_, kTogether, [&](int64_t first, int64_t last, int) {
+        for (int64_t n = first; n < last; n += kTogether) round_block(n, std::min(n + kTogether, last), begin, end, carried, errors, t);
       });
     }
     return t;
   }
 
-  void round_block(int64_t n, int64_t begin, int64_t end, float* carried, float* errors, Trial& t) const {
-    const float* w = weight_.row(n) + first_;
-    int8_t* codes = t.codes.data() + n * k_;
-    const int16_t* ratios = t.ratios.data() + n * groups();
-    const float scale = grid_.scales[static_cast<size_t>(n)];
-    double error = 0;
+  // Rows [first, last) side by side: each waits for its own channel before, not for the others.
+  void round_block(int64_t first, int64_t last, int64_t begin, int64_t end, Matrix& carried, Matrix& errors, Trial& t) const {
     for (int64_t j = begin; j < end; ++j) {
-      const int64_t k = order_[static_cast<size_t>(j)];
       const float* u = u_.row(j);
-      const float target = w[k] + carried[j - begin] / u[j];
-      const int ratio = ratios[k / group()];
-      codes[k] = nearest_code(target, static_cast<float>(ratio) * (1.0f / kRatioOne) * scale, grid_.shape.kind);
-      const float value = executed_value(codes[k], ratio, scale, form_);
-      errors[j] = w[k] - value;
-      error += std::pow(static_cast<double>(u[j]) * (target - value), 2);
-      for (int64_t i = j + 1; i < end; ++i) carried[i - begin] += errors[j] * u[i];
+      for (int64_t n = first; n < last; ++n) errors.row(n)[j] = round_one(n, j, carried.row(n)[j - begin] / u[j], t);
+      for (int64_t n = first; n < last; ++n) {
+        const float error = errors.row(n)[j];
+        float* to = carried.row(n) - begin;
+        for (int64_t i = j + 1; i < end; ++i) to[i] += error * u[i];
+      }
     }
-    t.error[static_cast<size_t>(n)] += error;
+  }
+
+  // The j-th channel of one row, moved by what was carried to it: what is left of the weight.
+  float round_one(int64_t n, int64_t j, float moved, Trial& t) const {
+    const int64_t k = order_[static_cast<size_t>(j)];
+    const float w = ordered_.row(n)[j], target = w + moved, scale = grid_.scales[static_cast<size_t>(n)];
+    const int ratio = t.ratios[static_cast<size_t>(n * groups() + k / group())];
+    const int8_t c = nearest_code(target, static_cast<float>(ratio) * (1.0f / kRatioOne) * scale, grid_.shape.kind);
+    const float value = executed_value(c, ratio, scale, form_);
+    t.codes[static_cast<size_t>(n * k_ + j)] = c;
+    t.error[static_cast<size_t>(n)] += std::pow(static_cast<double>(u_.row(j)[j]) * (target - value), 2);
+    return w - value;
   }
 
   void keep(const Trial& t, int64_t n, QuantWeight& out) const {
-    std::copy_n(t.codes.data() + n * k_, k_, out.codes.data() + n * weight_.cols + first_);
+    for (int64_t j = 0; j < k_; ++j) code(out, n, order_[static_cast<size_t>(j)]) = t.codes[static_cast<size_t>(n * k_ + j)];
     if (grid_.shape.kind == WeightKind::Int4)
       std::copy_n(t.ratios.data() + n * groups(), groups(), out.ratios.data() + first_ratio(n));
   }
@@ -183,6 +191,7 @@ class Columns {
   const Grid& grid_;
   Executed form_;
   int64_t first_, k_, n_;
+  Matrix ordered_;  // these columns of the weight in the order of rounding
   Matrix h_, u_;
   double mean_ = 0;
   std::vector<int64_t> order_;
