@@ -65,13 +65,10 @@ bool factor(Context& context, Matrix& h) {
   return true;
 }
 
-// Orthonormal columns of the same span: Householder, of a [N, p] with small p.
+// Orthonormal columns of the same span, of a [N, p] with small p. Two rounds of Gram-Schmidt keep them orthogonal to rounding.
 void orthonormalize(Matrix& a) {
-  using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  const Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>> map(a.values.data(), a.rows, a.cols);
-  const RowMajor wide = map.cast<double>();
-  // Two rounds of Cholesky-free Gram-Schmidt keep p columns orthogonal to rounding.
-  RowMajor q = wide;
+  using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Eigen::MatrixXd q = Eigen::Map<RowMajor>(a.values.data(), a.rows, a.cols).cast<double>();
   for (int round = 0; round < 2; ++round)
     for (int64_t j = 0; j < a.cols; ++j) {
       for (int64_t i = 0; i < j; ++i) q.col(j) -= q.col(i).dot(q.col(j)) * q.col(i);
@@ -113,7 +110,7 @@ LowRank truncated_svd(Context& context, const Matrix& a, int64_t rank, int power
   Matrix y = product_nn(context, a, omega);
   orthonormalize(y);
   for (int i = 0; i < power; ++i) {
-    Matrix z = product_nt(context, transposed(a), transposed(y));  // a^T · y
+    Matrix z = transposed(product_nn(context, transposed(y), a));  // a^T · y
     orthonormalize(z);
     y = product_nn(context, a, z);
     orthonormalize(y);

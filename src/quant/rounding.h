@@ -26,10 +26,11 @@ inline float step_of(const Grid& g, int64_t n, int64_t tap, int64_t k) {
   return static_cast<float>(ratio_of(g, n, tap, k)) * (1.0f / kRatioOne) * g.scales[static_cast<size_t>(n)];
 }
 
+// Ties go to the even code: next to 1.5 · 2^23 the neighbouring floats are the integers.
 inline int8_t nearest_code(float w, float step, WeightKind kind) {
   if (!(step > 0)) return 0;
   const float limit = kind == WeightKind::Int8 ? kInt8Max : kInt4Max;
-  return static_cast<int8_t>(std::clamp(std::nearbyint(w / step), -limit, limit));
+  return static_cast<int8_t>(std::clamp(w / step, -limit, limit) + 0x1.8p23f - 0x1.8p23f);
 }
 
 inline float executed_value(int code, int ratio, float scale, Executed form) {
