@@ -254,7 +254,8 @@ class Run {
 
   // Weights expanded to floats, a few panels at a time, input scale folded in.
   void expanded() {
-    const int64_t row = l_.shape.taps * l_.shape.k, step = kPanelsAtOnce * kPanelChannels;
+    const int64_t row = l_.shape.taps * l_.shape.k, share = l_.shape.panels() / context_.threads.size();
+    const int64_t step = std::clamp<int64_t>(share, 1, kPanelsAtOnce) * kPanelChannels;
     const size_t panel_bytes = aligned(static_cast<size_t>(step * row) * sizeof(float));
     const kernels::GemmKernel& kernel = kernels::select_gemm(context_.cpu, dtype_);
     context_.threads.run(l_.shape.n, step, [&](int64_t begin, int64_t end, int thread) {

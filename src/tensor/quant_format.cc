@@ -137,21 +137,47 @@ std::vector<float> executed_weight(const QuantWeight& weight, Executed form) {
   return out;
 }
 
+namespace {
+
+// One tap of one channel; its codes lie four bytes in every kPanelChannels · 4.
+constexpr int64_t kBlockBytes = kPanelChannels * 4;
+
+void expand_int8(const uint8_t* codes, int64_t k, float scale, float* out) {
+  for (int64_t i = 0; i < k; ++i)
+    out[i] = executed(static_cast<int8_t>(codes[i / 4 * kBlockBytes + i % 4]), kRatioOne, scale, Executed::Exact);
+}
+
+// A group has one value for each of the sixteen codes.
+void expand_int4(const uint8_t* codes, const int16_t* ratios, const QuantShape& s, float scale, Executed form, float* out) {
+  for (int64_t begin = 0; begin < s.k; begin += s.group, ratios += kPanelChannels) {
+    float values[16];
+    for (int q = 0; q < 16; ++q) values[q] = executed(q - 8, *ratios, scale, form);
+    const int64_t end = std::min(begin + s.group, s.k);
+    int64_t k = begin;
+    for (; k + 8 <= end; k += 8)
+      for (int64_t j = 0; j < 4; ++j) {
+        const uint8_t byte = codes[k / 8 * kBlockBytes + j];
+        out[k + j] = values[byte & 15], out[k + 4 + j] = values[byte >> 4];
+      }
+    for (; k < end; ++k) {
+      const uint8_t byte = codes[k / 8 * kBlockBytes + k % 4];
+      out[k] = values[k % 8 < 4 ? byte & 15 : byte >> 4];
+    }
+  }
+}
+
+}  // namespace
+
 void expand_panel(const QuantWeightView& packed, int64_t panel, Executed form, float* out) {
   const QuantShape& s = packed.shape;
-  const bool four = s.kind == WeightKind::Int4;
   const uint8_t* codes = packed.codes + panel * s.panel_bytes();
-  const int16_t* ratios = four ? packed.ratios + panel * s.taps * s.groups() * kPanelChannels : nullptr;
-  const int64_t step = four ? 8 : 4, blocks = s.padded_k() / step;
+  const int64_t tap_bytes = s.panel_bytes() / s.taps, tap_ratios = s.groups() * kPanelChannels;
   for (int64_t lane = 0; lane < kPanelChannels; ++lane) {
     const float scale = packed.scales[panel * kPanelChannels + lane];
     for (int64_t tap = 0; tap < s.taps; ++tap, out += s.k) {
-      const uint8_t* at = codes + (tap * blocks * kPanelChannels + lane) * 4;
-      for (int64_t k = 0; k < s.k; ++k) {
-        const uint8_t byte = at[k / step * kPanelChannels * 4 + k % 4];
-        const int q = !four ? static_cast<int8_t>(byte) : static_cast<int>(k % 8 >= 4 ? byte >> 4 : byte & 15) - 8;
-        out[k] = executed(q, four ? ratios[(tap * s.groups() + k / s.group) * kPanelChannels + lane] : kRatioOne, scale, form);
-      }
+      const uint8_t* at = codes + tap * tap_bytes + lane * 4;
+      if (s.kind == WeightKind::Int8) expand_int8(at, s.k, scale, out);
+      else expand_int4(at, packed.ratios + (panel * s.taps + tap) * tap_ratios + lane, s, scale, form, out);
     }
   }
 }
