@@ -18,16 +18,15 @@ constexpr float kShrinks[] = {1.0f, 0.93f, 0.86f, 0.79f};
 constexpr int kSweeps = 4;
 constexpr int64_t kTogether = 8;  // rows
 
-Matrix transposed_columns(const Matrix& x, int64_t begin, int64_t count, bool centred) {
+Matrix transposed_columns(Context& context, const Matrix& x, int64_t begin, int64_t count, bool centred) {
   Matrix t(count, x.rows);
-  for (int64_t r = 0; r < x.rows; ++r)
-    for (int64_t c = 0; c < count; ++c) t.row(c)[r] = x.row(r)[begin + c];
-  for (int64_t c = 0; centred && c < count; ++c) {
+  each_row(context, count, [&](int64_t c) {
     double sum = 0;
-    for (int64_t r = 0; r < x.rows; ++r) sum += t.row(c)[r];
+    for (int64_t r = 0; r < x.rows; ++r) sum += t.row(c)[r] = x.row(r)[begin + c];
+    if (!centred) return;
     const float mean = static_cast<float>(sum / static_cast<double>(std::max<int64_t>(1, x.rows)));
     for (int64_t r = 0; r < x.rows; ++r) t.row(c)[r] -= mean;
-  }
+  });
   return t;
 }
 
@@ -51,12 +50,13 @@ class Columns {
   Columns(Context& context, const Matrix& weight, const Grid& grid, Executed form, int64_t first, int64_t k, const Matrix& inputs,
           bool centred)
       : context_(context), weight_(weight), grid_(grid), form_(form), first_(first), k_(k), n_(weight.rows), ordered_(n_, k_) {
-    const Matrix t = transposed_columns(inputs, first, k, centred);
+    const Matrix t = transposed_columns(context, inputs, first, k, centred);
     h_ = product_nt(context, t, t);
     order_ = by_falling_diagonal(h_);
     u_ = upper_factor(context, permuted(h_, order_), kDamping);
-    for (int64_t n = 0; n < n_; ++n)
+    each_row(context, n_, [&](int64_t n) {
       for (int64_t j = 0; j < k_; ++j) ordered_.row(n)[j] = weight.row(n)[first + order_[static_cast<size_t>(j)]];
+    });
     for (int64_t i = 0; i < k_; ++i) mean_ += h_.row(i)[i];
     mean_ /= static_cast<double>(k_);
     for (int64_t i = 0; i < k_; ++i) h_.row(i)[i] += static_cast<float>(kDamping * mean_);
@@ -68,11 +68,11 @@ class Columns {
     for (const float shrink : kShrinks) {
       if (shrink != 1 && !four) break;
       const Trial trial = round(shrink);
-      for (int64_t n = 0; n < n_; ++n)
-        if (trial.error[static_cast<size_t>(n)] < best[static_cast<size_t>(n)]) {
-          best[static_cast<size_t>(n)] = trial.error[static_cast<size_t>(n)];
-          keep(trial, n, out);
-        }
+      each_row(context_, n_, [&](int64_t n) {
+        if (!(trial.error[static_cast<size_t>(n)] < best[static_cast<size_t>(n)])) return;
+        best[static_cast<size_t>(n)] = trial.error[static_cast<size_t>(n)];
+        keep(trial, n, out);
+      });
     }
     sweep(out);
   }
@@ -148,8 +148,9 @@ class Columns {
   // Code by code: e_k' = e_k - g_k / H_kk is best for the others as they are, g = H e.
   void sweep(QuantWeight& out) const {
     Matrix errors(n_, k_);
-    for (int64_t n = 0; n < n_; ++n)
+    each_row(context_, n_, [&](int64_t n) {
       for (int64_t k = 0; k < k_; ++k) errors.row(n)[k] = weight_.row(n)[first_ + k] - value(out, n, k, code(out, n, k));
+    });
     Matrix gradient = product_nn(context_, errors, h_);
     context_.threads.run(n_, 4, [&](int64_t first, int64_t last, int) {
       for (int64_t n = first; n < last; ++n)

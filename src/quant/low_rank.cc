@@ -1,23 +1,10 @@
 #include <cmath>
 
 #include "quant/factor.h"
-#include "quant/quantizer.h"
+#include "quant/rounding.h"
 
 namespace nibble::quant {
 namespace {
-
-Matrix minus(const Matrix& a, const Matrix& b) {
-  Matrix out = a;
-  for (size_t i = 0; i < out.values.size(); ++i) out.values[i] -= b.values[i];
-  return out;
-}
-
-Matrix executed_matrix(const QuantWeight& q, Executed form) {
-  Matrix out;
-  out.rows = q.shape.n, out.cols = q.shape.taps * q.shape.k;
-  out.values = executed_weight(q, form);
-  return out;
-}
 
 // Root mean square of each column, at least a little of the mean: the weight an error in that column has in the output.
 std::vector<float> column_weights(const Matrix& rows) {
@@ -33,8 +20,9 @@ std::vector<float> column_weights(const Matrix& rows) {
 }
 
 LowRank weighted_svd(Context& context, Matrix a, const std::vector<float>& columns, int64_t rank, uint64_t seed) {
-  for (int64_t r = 0; r < a.rows; ++r)
+  each_row(context, a.rows, [&](int64_t r) {
     for (int64_t c = 0; c < a.cols; ++c) a.row(r)[c] *= columns[static_cast<size_t>(c)];
+  });
   LowRank out = truncated_svd(context, a, rank, 2, seed);
   for (int64_t r = 0; r < out.right.rows; ++r)
     for (int64_t c = 0; c < a.cols; ++c) out.right.row(r)[c] /= columns[static_cast<size_t>(c)];
@@ -50,10 +38,10 @@ Branch find_branch(Context& context, const Matrix& weight, const QuantShape& sha
   Matrix rounded(weight.rows, weight.cols);  // Q(W - L) of the round before; nothing at first
   double least = 0;
   for (int round = 0; round <= rounds; ++round) {
-    const LowRank l = weighted_svd(context, minus(weight, rounded), columns, rank, seed);
-    const Matrix rest = minus(weight, product_nn(context, l.left, l.right));
-    rounded = executed_matrix(round_to_nearest(context, rest, shape), form);
-    const Matrix difference = product_nt(context, rows, minus(rest, rounded));
+    const LowRank l = weighted_svd(context, minus(context, weight, rounded), columns, rank, seed);
+    const Matrix rest = minus(context, weight, product_nn(context, l.left, l.right));
+    rounded = executed_matrix(context, round_to_nearest(context, rest, shape), form);
+    const Matrix difference = product_nt(context, rows, minus(context, rest, rounded));
     double error = 0;
     for (const float v : difference.values) error += static_cast<double>(v) * v;
     best.errors.push_back(error);

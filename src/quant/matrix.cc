@@ -23,6 +23,15 @@ Strided whole(const Matrix& m) { return {const_cast<float*>(m.values.data()), m.
 
 }  // namespace
 
+Matrix minus(Context& context, const Matrix& a, const Matrix& b) {
+  NIBBLE_CHECK(a.rows == b.rows && a.cols == b.cols, "difference of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
+  Matrix out(a.rows, a.cols);
+  each_row(context, a.rows, [&](int64_t r) {
+    for (int64_t i = 0; i < a.cols; ++i) out.row(r)[i] = a.row(r)[i] - b.row(r)[i];
+  });
+  return out;
+}
+
 Matrix product_nt(Context& context, const Matrix& a, const Matrix& b) {
   NIBBLE_CHECK(a.cols == b.cols, "product of {} and {} columns", a.cols, b.cols);
   Matrix c(a.rows, b.rows);

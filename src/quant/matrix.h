@@ -19,6 +19,15 @@ struct Matrix {
   bool empty() const { return values.empty(); }
 };
 
+// body(row) for every row, shared among the threads.
+template <typename Body>
+void each_row(Context& context, int64_t rows, const Body& body) {
+  context.threads.run(rows, 8, [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) body(r);
+  });
+}
+
+Matrix minus(Context& context, const Matrix& a, const Matrix& b);
 // a [M, K] · b [N, K]^T -> [M, N]
 Matrix product_nt(Context& context, const Matrix& a, const Matrix& b);
 // a [M, K] · b [K, N] -> [M, N]

@@ -38,4 +38,7 @@ inline float executed_value(int code, int ratio, float scale, Executed form) {
                                  : static_cast<float>(code * ratio) * (1.0f / kRatioOne) * scale;
 }
 
+// The weight as executed, [n, taps · k].
+Matrix executed_matrix(Context& context, const QuantWeight& weight, Executed form);
+
 }  // namespace nibble::quant

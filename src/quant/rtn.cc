@@ -46,6 +46,23 @@ Grid make_grid(Context& context, const Matrix& weight, const QuantShape& s) {
   return g;
 }
 
+Matrix executed_matrix(Context& context, const QuantWeight& q, Executed form) {
+  const QuantShape& s = q.shape;
+  const bool four = s.kind == WeightKind::Int4;
+  const int64_t group = four ? s.group : s.k;
+  Matrix out(s.n, s.taps * s.k);
+  each_row(context, s.n, [&](int64_t n) {
+    for (int64_t tap = 0; tap < s.taps; ++tap)
+      for (int64_t first = 0; first < s.k; first += group) {
+        const int ratio = four ? q.ratios[static_cast<size_t>((n * s.taps + tap) * s.groups() + first / group)] : kRatioOne;
+        const int8_t* codes = q.codes.data() + n * out.cols + tap * s.k;
+        for (int64_t k = first; k < std::min(first + group, s.k); ++k)
+          out.row(n)[tap * s.k + k] = executed_value(codes[k], ratio, q.scales[static_cast<size_t>(n)], form);
+      }
+  });
+  return out;
+}
+
 QuantWeight round_to_nearest(Context& context, const Matrix& weight, const QuantShape& s) {
   const Grid g = make_grid(context, weight, s);
   QuantWeight q{s, std::vector<int8_t>(weight.values.size()), g.scales, g.ratios};

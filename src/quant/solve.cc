@@ -1,10 +1,11 @@
 // The steps of a method put together, for layers that share an input.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/error.h"
-#include "quant/quantizer.h"
+#include "quant/rounding.h"
 #include "tensor/dtype.h"
 
 namespace nibble::quant {
@@ -47,19 +48,14 @@ Inputs some_inputs(const Inputs& in, int64_t count) {
   return out;
 }
 
-Matrix scaled_columns(Matrix w, const std::vector<float>& s) {
-  if (s.empty()) return w;
+Matrix scaled_columns(Context& context, Matrix w, const std::vector<float>& s) {
   const int64_t k = static_cast<int64_t>(s.size());
-  for (int64_t n = 0; n < w.rows; ++n)
-    for (int64_t i = 0; i < w.cols; ++i) w.row(n)[i] *= s[static_cast<size_t>(i % k)];
+  if (k == 0) return w;
+  each_row(context, w.rows, [&](int64_t n) {
+    for (int64_t first = 0; first < w.cols; first += k)
+      for (int64_t i = 0; i < k; ++i) w.row(n)[first + i] *= s[static_cast<size_t>(i)];
+  });
   return w;
-}
-
-Matrix executed_matrix(const QuantWeight& q, Executed form) {
-  Matrix out;
-  out.rows = q.shape.n, out.cols = q.shape.taps * q.shape.k;
-  out.values = executed_weight(q, form);
-  return out;
 }
 
 std::vector<float> reciprocals(const std::vector<float>& s) {
@@ -82,14 +78,15 @@ std::vector<float> shift_outputs(const Matrix& executed, float shift, const std:
 }
 
 // Squared output error of rounding a sample of a layer's outputs to nearest under one smoothing vector.
-double smoothing_error(Context& context, const LayerProblem& p, const Inputs& sample, const Matrix& some_weights, const std::vector<float>& s) {
+double smoothing_error(Context& context, const LayerProblem& p, const Inputs& sample, const Matrix& some_weights, const Matrix& want,
+                       const std::vector<float>& s) {
   const std::vector<float> input_scale = reciprocals(s);
   const Matrix x = simulate_activations(context.cpu, sample, p.shape, p.activation, p.shift, input_scale);
   QuantShape shape = p.shape;
   shape.n = some_weights.rows;
-  const Matrix w = executed_matrix(round_to_nearest(context, scaled_columns(some_weights, s), shape), form_of(p));
+  const Matrix w = executed_matrix(context, round_to_nearest(context, scaled_columns(context, some_weights, s), shape), form_of(p));
   const std::vector<float> extra = shift_outputs(w, p.shift, input_scale, p.shape.k);
-  const Matrix want = product_nt(context, sample.rows, some_weights), got = product_nt(context, x, w);
+  const Matrix got = product_nt(context, x, w);
   double error = 0;
   for (int64_t r = 0; r < want.rows; ++r)
     for (int64_t n = 0; n < want.cols; ++n) {
@@ -111,15 +108,18 @@ std::vector<float> find_smoothing(Context& context, const std::vector<LayerProbl
       for (int64_t i = 0; i < p.weight.cols; ++i)
         b[static_cast<size_t>(i % k)] = std::max(b[static_cast<size_t>(i % k)], std::abs(p.weight.row(n)[i]));
   const Inputs sample = some_inputs(*first.inputs, kSearchRows);
-  std::vector<Matrix> weights;
-  for (const LayerProblem& p : layers) weights.push_back(some_rows(p.weight, kSearchOutputs));
+  std::vector<Matrix> weights, wanted;
+  for (const LayerProblem& p : layers) {
+    weights.push_back(some_rows(p.weight, kSearchOutputs));
+    wanted.push_back(product_nt(context, sample.rows, weights.back()));
+  }
   std::vector<float> best;
   double least = 0;
   bool is_first = true;
   for (const SmoothingCandidate& c : smoothing_candidates()) {
     const std::vector<float> s = smoothing_vector(c, a, b);
     double error = 0;
-    for (size_t i = 0; i < layers.size(); ++i) error += smoothing_error(context, layers[i], sample, weights[i], s);
+    for (size_t i = 0; i < layers.size(); ++i) error += smoothing_error(context, layers[i], sample, weights[i], wanted[i], s);
     if (!is_first && error > least) continue;  // ties go to the later candidate
     least = error, best = s, is_first = false;
   }
@@ -157,16 +157,12 @@ std::vector<Branch> find_branches(Context& context, const std::vector<LayerProbl
 // W' - up · down, with the branch in the values that will be stored.
 Matrix take_branch(Context& context, Branch branch, const Matrix& smoothed, LayerSolution& out) {
   out.up = std::move(branch.up);
-  out.down = scaled_columns(std::move(branch.down), out.input_scale);  // against the raw input
+  out.down = scaled_columns(context, std::move(branch.down), out.input_scale);  // against the raw input
   round_to_bf16(out.up);
   round_to_bf16(out.down);
-  Matrix rest = smoothed;
-  const Matrix stored = product_nn(context, out.up, out.down);
-  const int64_t k = static_cast<int64_t>(out.input_scale.size());
-  for (int64_t n = 0; n < rest.rows; ++n)
-    for (int64_t i = 0; i < rest.cols; ++i)
-      rest.row(n)[i] -= k == 0 ? stored.row(n)[i] : stored.row(n)[i] / out.input_scale[static_cast<size_t>(i % k)];
-  return rest;
+  Matrix stored = product_nn(context, out.up, out.down);
+  if (!out.input_scale.empty()) stored = scaled_columns(context, std::move(stored), reciprocals(out.input_scale));
+  return minus(context, smoothed, stored);
 }
 
 // Whether mean errors go into the bias: where there is one, or must be for the input's shift.
@@ -200,30 +196,29 @@ void finish(Context& context, const Method& method, const LayerProblem& p, const
   Matrix want = product_nt(context, p.inputs->rows, p.weight);
   const double whole = squares(want);
   if (!out.up.empty()) {
-    const Matrix branch = product_nt(context, product_nt(context, p.inputs->rows, out.down), out.up);
-    for (size_t i = 0; i < want.values.size(); ++i) want.values[i] -= branch.values[i];
+    want = minus(context, want, product_nt(context, product_nt(context, p.inputs->rows, out.down), out.up));
   }
-  const Matrix executed = executed_matrix(out.weight, form_of(p));
+  const Matrix executed = executed_matrix(context, out.weight, form_of(p));
   const Matrix got = product_nt(context, x, executed);
   const bool corrects = (method.smoothing || method.gptq) && want.rows >= kFitRows;
   if ((corrects && p.has_bias) || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
   const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
-  double error = 0;
-  for (int64_t n = 0; n < p.shape.n; ++n) {
+  std::vector<double> errors(static_cast<size_t>(p.shape.n));
+  each_row(context, p.shape.n, [&](int64_t n) {
     float& scale = out.weight.scales[static_cast<size_t>(n)];
     const Fit f = fit_channel(want, got, n, corrects, moves_means(p, out), extra[static_cast<size_t>(n)], scale);
     scale *= static_cast<float>(f.slope);
     if (!out.bias_change.empty()) out.bias_change[static_cast<size_t>(n)] = static_cast<float>(f.mean);
-    error += f.error;
-  }
+    errors[static_cast<size_t>(n)] = f.error;
+  });
+  const double error = std::accumulate(errors.begin(), errors.end(), 0.0);
   out.error = whole > 0 ? error / whole : 0;
 }
 
 LayerSolution round_unobserved(Context& context, const LayerProblem& p) {
   LayerSolution out;
   out.weight = round_to_nearest(context, p.weight, p.shape);
-  Matrix difference = executed_matrix(out.weight, form_of(p));
-  for (size_t i = 0; i < difference.values.size(); ++i) difference.values[i] -= p.weight.values[i];
+  const Matrix difference = minus(context, executed_matrix(context, out.weight, form_of(p)), p.weight);
   const double whole = squares(p.weight);
   out.error = whole > 0 ? squares(difference) / whole : 0;
   return out;
@@ -237,7 +232,7 @@ std::vector<LayerSolution> solve_observed(Context& context, const Method& method
   const float shift = first.activation == ActivationKind::Int4 ? first.shift : 0;
   const Matrix x = simulate_activations(context.cpu, *first.inputs, first.shape, first.activation, shift, input_scale);
   std::vector<Matrix> rest;
-  for (const LayerProblem& p : layers) rest.push_back(scaled_columns(p.weight, s));
+  for (const LayerProblem& p : layers) rest.push_back(scaled_columns(context, p.weight, s));
   const bool branched = method.low_rank && first.rank > 0;
   std::vector<Branch> branches =
       branched ? find_branches(context, layers, rest, x, seed) : std::vector<Branch>(layers.size());

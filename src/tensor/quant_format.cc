@@ -22,6 +22,9 @@ struct ActivationRow {
 constexpr ActivationRow kActivationKinds[] = {
     {ActivationKind::Float, "float"}, {ActivationKind::Int8, "int8"}, {ActivationKind::Int4, "int4"}};
 
+// The codes of a tap and channel lie four bytes in every block.
+constexpr int64_t kBlockBytes = kPanelChannels * 4;
+
 // Where the code of (channel, tap, k) is: its byte, and for Int4 whether in the high nibble.
 struct CodePlace {
   size_t byte;
@@ -96,15 +99,14 @@ PackedWeight pack(const QuantWeight& weight) {
   const int16_t* ratio = weight.ratios.data();
   for (int64_t n = 0; n < s.n; ++n)
     for (int64_t tap = 0; tap < s.taps; ++tap) {
+      uint8_t* to = out.codes.data() + place_of(s, n, tap, 0).byte;
       for (int64_t k = 0; k < s.k; ++k, ++code) {
-        const CodePlace at = place_of(s, n, tap, k);
-        uint8_t& byte = out.codes[at.byte];
-        if (s.kind == WeightKind::Int8)
-          byte = static_cast<uint8_t>(*code);
-        else if (at.high)
-          byte = static_cast<uint8_t>((byte & 0x0f) | ((*code + 8) << 4));
-        else
-          byte = static_cast<uint8_t>((byte & 0xf0) | (*code + 8));
+        if (s.kind == WeightKind::Int8) {
+          to[k / 4 * kBlockBytes + k % 4] = static_cast<uint8_t>(*code);
+          continue;
+        }
+        uint8_t& byte = to[k / 8 * kBlockBytes + k % 4];
+        byte = static_cast<uint8_t>(k % 8 >= 4 ? (byte & 0x0f) | ((*code + 8) << 4) : (byte & 0xf0) | (*code + 8));
       }
       for (int64_t g = 0; g < s.groups(); ++g) out.ratios[ratio_place(s, n, tap, g)] = *ratio++;
     }
@@ -139,9 +141,7 @@ std::vector<float> executed_weight(const QuantWeight& weight, Executed form) {
 
 namespace {
 
-// One tap of one channel; its codes lie four bytes in every kPanelChannels · 4.
-constexpr int64_t kBlockBytes = kPanelChannels * 4;
-
+// One tap of one channel.
 void expand_int8(const uint8_t* codes, int64_t k, float scale, float* out) {
   for (int64_t i = 0; i < k; ++i)
     out[i] = executed(static_cast<int8_t>(codes[i / 4 * kBlockBytes + i % 4]), kRatioOne, scale, Executed::Exact);
