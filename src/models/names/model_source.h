@@ -55,6 +55,6 @@ ModelSource open_model(const std::filesystem::path& path, const std::string& var
 // The metadata keys of a one-file model; its tensors are "<part>.<diffusers name>".
 constexpr const char* kOneFileKey = "nibble";  // JSON {"format", "family", "parts": {name: {"class", "config"}}}
 constexpr const char* kOneFileTextPrefix = "nibble.text/";  // + "tokenizer/vocab.json": the file's content
-constexpr int kOneFileFormat = 0;
+constexpr int kOneFileFormat = 1;
 
 }  // namespace nibble::models

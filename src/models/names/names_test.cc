@@ -218,7 +218,7 @@ TEST_F(OpenModel, AFolderOfOnePartIsThatPartWhateverItsName) {
 }
 
 TEST_F(OpenModel, ReadsTheOneFileLayout) {
-  const Json header = {{"format", 0},
+  const Json header = {{"format", 1},
                        {"family", "sd1"},
                        {"parts",
                         {{"unet", {{"class", "UNet2DConditionModel"}, {"config", {{"in_channels", 4}}}}},
@@ -237,7 +237,7 @@ TEST_F(OpenModel, ReadsTheOneFileLayout) {
   EXPECT_EQ(source.read_text("tokenizer", "vocab.json"), "{}");
   EXPECT_EQ(source.read_text("tokenizer", "merges.txt"), std::nullopt);
   for (const char* bad : {"", "{", "[]", "1", "{}", "{\"format\": 9, \"parts\": {}}",
-                          "{\"format\": \"0\", \"parts\": {}}", "{\"format\": 0, \"parts\": []}", "{\"format\": 0}"}) {
+                          "{\"format\": \"1\", \"parts\": {}}", "{\"format\": 1, \"parts\": []}", "{\"format\": 1}"}) {
     write(bad);
     EXPECT_THROW(open_model(file), Error) << bad;
   }
