@@ -2,7 +2,7 @@
 # -fno-tree-pre keeps GCC 12 from filling unrolled accumulator tiles with register copies.
 # On AArch64 GCC 12 gathers the loads of such a tile at its head and then spills; -fno-schedule-insns leaves them in place.
 # GCC 12 reports its own AVX-512 headers as reading uninitialized operands.
-# Clang needs none of this and refuses the first two.
+# Clang needs none of this; it refuses the first and warns of the second.
 set(NIBBLE_X86_ISAS avx2 avxvnni avx512 avx512vnni avx512bf16)
 set(NIBBLE_ARM_ISAS neon dotprod i8mm)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -87,6 +87,15 @@ TEST(Smoothing, Moving_a_scale_into_the_weight_changes_nothing_without_rounding)
   for (size_t i = 0; i < a.values.size(); ++i) EXPECT_NEAR(a.values[i], b.values[i], 1e-4);
 }
 
+TEST(ExecutedMatrix, Equals_what_the_format_defines) {
+  Context context(2);
+  for (const WeightKind kind : {WeightKind::Int8, WeightKind::Int4})
+    for (const Executed form : {Executed::Exact, Executed::Panel}) {
+      const QuantWeight q = round_to_nearest(context, random_matrix(33, 360, 7), {33, 9, 40, kind, 32});
+      EXPECT_EQ(executed_matrix(context, q, form).values, executed_weight(q, form)) << to_string(kind);
+    }
+}
+
 TEST(RoundToNearest, Codes_and_residuals_stay_within_their_bounds) {
   Context context(2);
   const QuantShape s{33, 9, 40, WeightKind::Int4, 32};
