@@ -240,6 +240,34 @@ TEST(Pipeline, Cancel_ends_with_an_error_and_no_picture) {
   EXPECT_EQ(pictures, 0);
 }
 
+TEST(Pipeline, A_picture_may_end_early_with_what_the_last_call_expects) {
+  Context context(1);
+  GenerateRequest r = small_request();
+  r.sampler = "euler";
+  std::vector<float> expected, last;
+  int calls = 0;
+  GenerateCallbacks callbacks;
+  const auto end_after = [&](int call) {
+    return [&, call](int, int i, std::span<const float> latent) {
+      expected.assign(latent.begin(), latent.end());
+      return i < call;
+    };
+  };
+  callbacks.on_input = [&](int, int, std::span<const float>, float) { ++calls; };
+  callbacks.on_step = [&](int, int, std::span<const float> latent) { last.assign(latent.begin(), latent.end()); };
+  callbacks.on_expected = end_after(1);
+  generate(context, load_model(tiny().folder()), r, callbacks);
+  EXPECT_EQ(calls, 2);
+  EXPECT_NE(expected, last);
+  callbacks.on_expected = end_after(9);
+  generate(context, load_model(tiny().folder()), r, callbacks);
+  EXPECT_EQ(calls, 2 + 3);
+  // Euler's last step goes to no noise: the latent is what its call expected, up to the sum x - s e + ... of that step.
+  ASSERT_EQ(expected.size(), last.size());
+  const float largest = std::abs(*std::ranges::max_element(last, {}, [](float v) { return std::abs(v); }));
+  for (size_t i = 0; i < last.size(); ++i) EXPECT_NEAR(expected[i], last[i], 4 * 1.2e-7f * std::max(largest, 1.0f)) << i;
+}
+
 TEST(Pipeline, The_parameters_text_is_what_other_tools_read) {
   Context context(1);
   GenerateRequest r = small_request();

@@ -160,6 +160,13 @@ class Run {
         sampler->predict_original(i, output, sample, input);
         callbacks.on_preview(tensor_to_image(decoder().run(input)), i - first + 1, calls);
       }
+      if (callbacks.on_expected) {
+        sampler->predict_original(i, output, sample, input);
+        if (!callbacks.on_expected(index, i - first, input)) {
+          sample = input;
+          break;
+        }
+      }
       sampler->step(i, output, sample, [&](std::span<float> out) { generator.randn(out); });
       if (callbacks.on_step) callbacks.on_step(index, i - first, sample);
     }

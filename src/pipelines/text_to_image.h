@@ -42,6 +42,8 @@ struct GenerateCallbacks {
   std::function<void(int picture, int call, std::span<const float> input, float timestep)> on_input;
   // The latent [channels, h, w] after each model call of each picture.
   std::function<void(int picture, int call, std::span<const float> latent)> on_step;
+  // The final latent as each model call expects it; false makes it the final one and ends the picture there.
+  std::function<bool(int picture, int call, std::span<const float> latent)> on_expected;
 };
 
 // Draws request.count pictures one after another; deterministic for a seed, whatever the thread count. Progress and cancel come

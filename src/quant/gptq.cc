@@ -1,7 +1,7 @@
 // GPTQ in its LDL form (Chee et al. 2023, "QuIP", section 3: the two are the same): with H = X^T X = U U^T, U upper triangular, input
 // channel k is rounded after  w_k + sum_{i<k} (w_i - q_i) U[i, k] / U[k, k].  Channels come by falling diagonal of H. The squared
 // output error e^T H e is then the sum of the squares of U[k, k] times what was rounded off. Beyond the paper: X is centred, since the
-// bias takes up mean errors; each output channel keeps the best of some smaller group scales; and single codes are changed
+// bias takes up mean errors; chance correlations are shrunk; each output channel keeps the best of some smaller group scales; and single codes are changed
 // afterwards while that lowers e^T H e.
 #include <limits>
 #include <numeric>
@@ -30,6 +30,23 @@ Matrix transposed_columns(Context& context, const Matrix& x, int64_t begin, int6
   return t;
 }
 
+// Correlations of few rows are partly chance. They are made smaller by the share that chance explains, to the diagonal
+// (Schäfer and Strimmer 2005, target D), the variance of a product moment being that of normal inputs.
+void shrink_correlations(Matrix& h, int64_t rows) {
+  double trace = 0, diagonal = 0, all = 0;
+  for (int64_t i = 0; i < h.rows; ++i) {
+    const double d = h.row(i)[i];
+    trace += d, diagonal += d * d;
+    for (int64_t j = 0; j < h.cols; ++j) all += static_cast<double>(h.row(i)[j]) * h.row(i)[j];
+  }
+  const double off = all - diagonal;
+  if (off <= 0) return;
+  const double chance = std::min(1.0, (1 + (trace * trace - diagonal) / off) / static_cast<double>(rows));
+  for (int64_t i = 0; i < h.rows; ++i)
+    for (int64_t j = 0; j < h.cols; ++j)
+      if (i != j) h.row(i)[j] *= static_cast<float>(1 - chance);
+}
+
 std::vector<int64_t> by_falling_diagonal(const Matrix& h) {
   std::vector<int64_t> order(static_cast<size_t>(h.rows));
   std::iota(order.begin(), order.end(), 0);
@@ -52,6 +69,7 @@ class Columns {
       : context_(context), weight_(weight), grid_(grid), form_(form), first_(first), k_(k), n_(weight.rows), ordered_(n_, k_) {
     const Matrix t = transposed_columns(context, inputs, first, k, centred);
     h_ = product_nt(context, t, t);
+    shrink_correlations(h_, inputs.rows);
     order_ = by_falling_diagonal(h_);
     u_ = upper_factor(context, permuted(h_, order_), kDamping);
     each_row(context, n_, [&](int64_t n) {

@@ -39,6 +39,14 @@ void write_pick(const fs::path& file, std::vector<float> input, const LatentShap
   write_safetensors(file, tensors);
 }
 
+// Nothing after the last pick of a trajectory is asked for; one without picks serves the decoder alone.
+int last_call(const std::vector<CalibrationPick>& picks, int trajectory, int calls) {
+  int last = -1;
+  for (const CalibrationPick& p : picks)
+    if (p.prompt == trajectory) last = std::max(last, p.call);
+  return last < 0 ? calls - 1 : last;
+}
+
 LatentShape latent_shape(const LoadedModel& model, const ResolvedRequest& resolved) {
   return {model.vae.latent_channels, resolved.height / model.vae.factor, resolved.width / model.vae.factor};
 }
@@ -65,6 +73,15 @@ int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& reques
   const int64_t own = model.defaults.width;
   if (request.width > 0) return request.width;
   return own >= kLarge ? own / 2 : own >= kMiddle ? kMiddleSide : own;
+}
+
+bool is_large(const LoadedModel& model) { return model.weight_bytes("unet") >= size_t{400} << 20; }
+
+void size_calibration(const LoadedModel& model, QuantizeRequest& request) {
+  request.trajectories = trajectory_count(model, request);
+  request.width = request.height = calibration_side(model, request);
+  if (request.count == 0) request.count = is_large(model) ? 32 : 128;
+  if (request.rows == 0) request.rows = is_large(model) ? 2048 : 8192;
 }
 
 std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed) {
@@ -95,6 +112,7 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
     if (fs::exists(end)) continue;
     const GenerateRequest g = trajectory_request(sampled, request, prompts[static_cast<size_t>(t)], t);
     const Conditioning conditioning = encode_prompts(context, sampled, g, resolved.guided);
+    const int last = last_call(picks, t, resolved.steps);
     std::vector<float> latent;
     GenerateCallbacks callbacks;
     callbacks.on_input = [&](int, int call, std::span<const float> input, float timestep) {
@@ -103,7 +121,10 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
           write_pick(numbered(work / "inputs", static_cast<int>(i)), {input.begin(), input.end()}, shape, timestep, conditioning,
                      resolved.guided && picks[i].guided_branch ? 1 : 0);
     };
-    callbacks.on_step = [&](int, int, std::span<const float> sample) { latent.assign(sample.begin(), sample.end()); };
+    callbacks.on_expected = [&](int, int call, std::span<const float> expected) {
+      latent.assign(expected.begin(), expected.end());
+      return call < last;
+    };
     generate(context, sampled, g, callbacks);
     write_safetensors(end, {{"latent", Tensor::from(latent, {shape.channels, shape.height, shape.width})}});
   }

@@ -29,6 +29,9 @@ std::vector<int64_t> sample_indices(int64_t total, int64_t count, uint64_t seed)
 
 int trajectory_count(const LoadedModel& model, const QuantizeRequest& request);
 
+// Denoisers whose calls take seconds: fewer of them are observed, and a quickly quantized copy draws the trajectories.
+bool is_large(const LoadedModel& model);
+
 // The prompt of each trajectory, drawn by the seed from the request's file (plain lines, a YAML list, or a data set
 // that data/formats.h knows) or the project's own list for this model, in its order; again from the start where it is
 // shorter. Throws Error{NotFound, Corrupt}.
@@ -38,8 +41,12 @@ std::vector<std::string> calibration_prompts(const LoadedModel& model, const Qua
 // their size and middle ones at three quarters.
 int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& request);
 
-// Runs the trajectories with `sampled` (the model itself or a quickly quantized copy of it); afterwards
-// `work`/inputs/NNN.safetensors holds each picked denoiser input and `work`/latents/NNN.safetensors each end.
+// Fills in what the request leaves to the model: trajectories, inputs, rows and side.
+void size_calibration(const LoadedModel& model, QuantizeRequest& request);
+
+// Runs each trajectory with `sampled` (the model itself or a quickly quantized copy of it) as far as its last pick; afterwards
+// `work`/inputs/NNNN.safetensors holds each picked denoiser input and `work`/latents/NNNN.safetensors the picture that the last
+// call of each expected.
 void sample_calibration_inputs(Context& context, const LoadedModel& sampled, const std::vector<std::string>& prompts,
                                const QuantizeRequest& request, const std::filesystem::path& work);
 
@@ -53,7 +60,7 @@ struct LayerReadings {
   Tensor channel_max;  // f32 [readings, k]: the largest magnitude of each input channel in a reading
 };
 
-// Runs the float model over the picked inputs (denoiser) and end latents (decoder) and writes `work`/readings/….
+// Runs the float model over the picked inputs (denoiser) and expected pictures (decoder) and writes `work`/readings/….
 void observe_layers(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
                     const QuantizeRequest& request, const std::filesystem::path& work);
 

@@ -15,7 +15,7 @@ void check_request(const QuantizeRequest& r, const LoadedModel& model) {
     if (p != "keep") precision_from_name(p);
   if (r.group != 32 && r.group != 64 && r.group != 128) fail(ErrorCode::InvalidArgument, "group {}: want 32, 64 or 128", r.group);
   if (r.rank < 0 || r.rank > 256) fail(ErrorCode::InvalidArgument, "rank {}: want 0 to 256", r.rank);
-  if (r.count < 1 || r.rows < 1 || r.steps < 1) fail(ErrorCode::InvalidArgument, "count, rows and steps: want at least 1");
+  if (r.count < 0 || r.rows < 0 || r.steps < 1) fail(ErrorCode::InvalidArgument, "count, rows and steps: want at least 1");
   if (r.out.empty()) fail(ErrorCode::InvalidArgument, "out: want the name of the file to write");
   if (model.source.family == models::Family::Unknown && model.source.parts.empty())
     fail(ErrorCode::Unsupported, "model {}: of no known family; see 'nibble inspect'", r.model);
@@ -69,8 +69,7 @@ bool wants_readings(const std::vector<PlannedLayer>& layers) {
 
 // Trajectories of large denoisers are drawn with an 8-bit copy: twice as fast, and the inputs are those of a near-by model.
 LoadedModel sampling_model(Context& context, const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
-  constexpr size_t kLarge = 400 << 20;
-  if (model.weight_bytes("unet") < kLarge) return model;
+  if (!is_large(model)) return model;
   const fs::path file = work / "sampler.safetensors";
   if (!fs::exists(file)) {
     QuantizeRequest quick;
@@ -87,8 +86,7 @@ QuantizeReport quantize_model(Context& context, const QuantizeRequest& asked) {
   const LoadedModel model = load_model(asked.model);
   check_request(asked, model);
   QuantizeRequest request = asked;
-  request.trajectories = trajectory_count(model, asked);
-  request.width = request.height = calibration_side(model, asked);
+  size_calibration(model, request);
   std::vector<PlannedLayer> layers = plan_layers(model.source, request);
   if (request.target_bytes > 0) check_budget(model.source, request, layers);
   const fs::path work = request.work.empty() ? fs::path(request.out.string() + ".work") : request.work;

@@ -41,8 +41,8 @@ struct QuantizeRequest {
   std::filesystem::path calibration;  // a prompt list; empty: the project's own
   int trajectories = 0;               // prompts sampled from start to end; 0: 8 (SDXL 4)
   int steps = 20;
-  int count = 32;                     // (prompt, step, branch) inputs kept
-  int64_t rows = 1024;                // tokens or pixels kept of each layer, over all inputs
+  int count = 0;                      // (prompt, step, branch) inputs kept; 0: 128 (denoisers above 400 MB 32)
+  int64_t rows = 0;                   // tokens or pixels kept of each layer, over all inputs; 0: 8192 (above 400 MB 2048)
   int64_t width = 0, height = 0;      // of the sampled pictures; 0: the model's own
   uint64_t seed = 0;
   size_t memory_limit = 0;            // bytes; 0: none
