@@ -15,7 +15,7 @@ void check_request(const QuantizeRequest& r, const LoadedModel& model) {
     if (p != "keep") precision_from_name(p);
   if (r.group != 32 && r.group != 64 && r.group != 128) fail(ErrorCode::InvalidArgument, "group {}: want 32, 64 or 128", r.group);
   if (r.rank < 0 || r.rank > 256) fail(ErrorCode::InvalidArgument, "rank {}: want 0 to 256", r.rank);
-  if (r.count < 0 || r.rows < 0 || r.steps < 1) fail(ErrorCode::InvalidArgument, "count, rows and steps: want at least 1");
+  if (r.count < 0 || r.rows < 0 || r.steps < 1) fail(ErrorCode::InvalidArgument, "count, rows and steps: want at least 1 (0 of count or rows: by the size of the model)");
   if (r.out.empty()) fail(ErrorCode::InvalidArgument, "out: want the name of the file to write");
   if (model.source.family == models::Family::Unknown && model.source.parts.empty())
     fail(ErrorCode::Unsupported, "model {}: of no known family; see 'nibble inspect'", r.model);
@@ -67,7 +67,7 @@ bool wants_readings(const std::vector<PlannedLayer>& layers) {
   return std::any_of(layers.begin(), layers.end(), [](const PlannedLayer& l) { return l.part == "unet" || l.part == "vae"; });
 }
 
-// Trajectories of large denoisers are drawn with an 8-bit copy: twice as fast, and the inputs are those of a near-by model.
+// Trajectories of large denoisers are drawn with an 8-bit copy: faster, and the inputs are those of a near-by model.
 LoadedModel sampling_model(Context& context, const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
   if (!is_large(model)) return model;
   const fs::path file = work / "sampler.safetensors";

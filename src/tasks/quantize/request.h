@@ -39,7 +39,7 @@ struct QuantizeRequest {
   size_t target_bytes = 0;           // of the whole file; 0: as the precision gives it
 
   std::filesystem::path calibration;  // a prompt list; empty: the project's own
-  int trajectories = 0;               // prompts sampled from start to end; 0: 8 (SDXL 4)
+  int trajectories = 0;               // prompts sampled, each as far as its last pick; 0: 8 (SDXL 4)
   int steps = 20;
   int count = 0;                      // (prompt, step, branch) inputs kept; 0: 128 (denoisers above 400 MB 32)
   int64_t rows = 0;                   // tokens or pixels kept of each layer, over all inputs; 0: 8192 (above 400 MB 2048)
