@@ -116,10 +116,10 @@ LowRank truncated_svd(Context& context, const Matrix& a, int64_t rank, int power
     orthonormalize(y);
   }
   const Matrix b = product_nn(context, transposed(y), a);  // [p, K]
-  const Matrix gram = product_nt(context, b, b);
+  const Matrix squares = gram(context, b);
   Eigen::MatrixXd g(p, p);
   for (int64_t i = 0; i < p; ++i)
-    for (int64_t j = 0; j < p; ++j) g(i, j) = 0.5 * (static_cast<double>(gram.row(i)[j]) + gram.row(j)[i]);
+    for (int64_t j = 0; j < p; ++j) g(i, j) = squares.row(i)[j];
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(g);
   Matrix rotation(p, rank);  // columns by falling eigenvalue
   for (int64_t j = 0; j < rank; ++j)

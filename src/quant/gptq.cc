@@ -16,7 +16,7 @@ constexpr int64_t kColumns = 128;
 constexpr float kDamping = 0.01f;
 constexpr float kShrinks[] = {1.0f, 0.93f, 0.86f, 0.79f};
 constexpr int kSweeps = 4;
-constexpr int64_t kTogether = 8;  // rows
+constexpr int64_t kTogether = 8;  // rows, and channels whose errors are handed on in one go
 
 Matrix transposed_columns(Context& context, const Matrix& x, int64_t begin, int64_t count, bool centred) {
   Matrix t(count, x.rows);
@@ -68,9 +68,10 @@ class Columns {
           bool centred)
       : context_(context), weight_(weight), grid_(grid), form_(form), first_(first), k_(k), n_(weight.rows), ordered_(n_, k_) {
     const Matrix t = transposed_columns(context, inputs, first, k, centred);
-    h_ = product_nt(context, t, t);
+    h_ = gram(context, t);
     shrink_correlations(h_, inputs.rows);
     order_ = by_falling_diagonal(h_);
+    for (const int64_t channel : order_) group_of_.push_back(channel / group());
     u_ = upper_factor(context, permuted(h_, order_), kDamping);
     each_row(context, n_, [&](int64_t n) {
       for (int64_t j = 0; j < k_; ++j) ordered_.row(n)[j] = weight.row(n)[first + order_[static_cast<size_t>(j)]];
@@ -102,6 +103,8 @@ class Columns {
     std::vector<double> error;    // [n]
   };
 
+  using Eight = float[kTogether];
+
   int64_t group() const { return grid_.shape.kind == WeightKind::Int4 ? grid_.shape.group : grid_.shape.k; }
   // Groups of these columns; where the last group of a tap is short, a tap is taken alone.
   int64_t groups() const { return (k_ + group() - 1) / group(); }
@@ -132,29 +135,55 @@ class Columns {
     return t;
   }
 
-  // Rows [first, last) side by side: each waits for its own channel before, not for the others.
+  // At most kTogether rows side by side: each waits for its own channels before, not for the others.
   void round_block(int64_t first, int64_t last, int64_t begin, int64_t end, Matrix& carried, Matrix& errors, Trial& t) const {
-    for (int64_t j = begin; j < end; ++j) {
-      const float* u = u_.row(j);
-      for (int64_t n = first; n < last; ++n) errors.row(n)[j] = round_one(n, j, carried.row(n)[j - begin] / u[j], t);
-      for (int64_t n = first; n < last; ++n) {
-        const float error = errors.row(n)[j];
-        float* to = carried.row(n) - begin;
-        for (int64_t i = j + 1; i < end; ++i) to[i] += error * u[i];
+    Eight left[kTogether] = {};  // by channel and row
+    for (int64_t j = begin; j < end; j += kTogether) {
+      const int64_t next = std::min(j + kTogether, end);
+      for (int64_t i = j; i < next; ++i) {
+        Eight sum = {};
+        for (int64_t n = first; n < last; ++n) sum[n - first] = carried.row(n)[i - begin];
+        for (int64_t before = j; before < i; ++before)
+          for (int64_t l = 0; l < kTogether; ++l) sum[l] += left[before - j][l] * u_.row(before)[i];
+        round_channel(first, last, i, sum, left[i - j], t);
       }
+      for (int64_t n = first; n < last; ++n)
+        for (int64_t i = j; i < next; ++i) errors.row(n)[i] = left[i - j][n - first];
+      if (next == end) break;
+      for (int64_t n = first; n < last; ++n) hand_on(errors.row(n) + j, u_.row(j) + next, end - next, carried.row(n) + next - begin);
     }
   }
 
-  // The j-th channel of one row, moved by what was carried to it: what is left of the weight.
-  float round_one(int64_t n, int64_t j, float moved, Trial& t) const {
-    const int64_t k = order_[static_cast<size_t>(j)];
-    const float w = ordered_.row(n)[j], target = w + moved, scale = grid_.scales[static_cast<size_t>(n)];
-    const int ratio = t.ratios[static_cast<size_t>(n * groups() + k / group())];
-    const int8_t c = nearest_code(target, static_cast<float>(ratio) * (1.0f / kRatioOne) * scale, grid_.shape.kind);
-    const float value = executed_value(c, ratio, scale, form_);
-    t.codes[static_cast<size_t>(n * k_ + j)] = c;
-    t.error[static_cast<size_t>(n)] += std::pow(static_cast<double>(u_.row(j)[j]) * (target - value), 2);
-    return w - value;
+  // to[i] += sum over kTogether channels of error · U
+  void hand_on(const float* error, const float* u, int64_t count, float* to) const {
+    for (int64_t i = 0; i < count; ++i) {
+      float sum = to[i];
+      for (int64_t j = 0; j < kTogether; ++j) sum += error[j] * u[j * k_ + i];
+      to[i] = sum;
+    }
+  }
+
+  // The j-th channel of these rows, moved by what was carried to it (not yet divided by the diagonal): what is left of the weights.
+  void round_channel(int64_t first, int64_t last, int64_t j, const Eight& carried, Eight& left, Trial& t) const {
+    const float diagonal = u_.row(j)[j];
+    Eight w = {}, target, scale = {}, value;
+    int32_t ratio[kTogether] = {}, code[kTogether];
+    for (int64_t n = first; n < last; ++n) {
+      w[n - first] = ordered_.row(n)[j], scale[n - first] = grid_.scales[static_cast<size_t>(n)];
+      ratio[n - first] = t.ratios[static_cast<size_t>(n * groups() + group_of_[static_cast<size_t>(j)])];
+    }
+    for (int64_t l = 0; l < kTogether; ++l) target[l] = w[l] + carried[l] / diagonal;
+    for (int64_t l = 0; l < kTogether; ++l)
+      code[l] = nearest_code(target[l], static_cast<float>(ratio[l]) * (1.0f / kRatioOne) * scale[l], grid_.shape.kind);
+    if (form_ == Executed::Panel)
+      for (int64_t l = 0; l < kTogether; ++l) value[l] = executed_value(code[l], ratio[l], scale[l], Executed::Panel);
+    else
+      for (int64_t l = 0; l < kTogether; ++l) value[l] = executed_value(code[l], ratio[l], scale[l], Executed::Exact);
+    for (int64_t l = 0; l < kTogether; ++l) left[l] = w[l] - value[l];
+    for (int64_t n = first; n < last; ++n) {
+      t.codes[static_cast<size_t>(n * k_ + j)] = static_cast<int8_t>(code[n - first]);
+      t.error[static_cast<size_t>(n)] += std::pow(static_cast<double>(diagonal) * (target[n - first] - value[n - first]), 2);
+    }
   }
 
   void keep(const Trial& t, int64_t n, QuantWeight& out) const {
@@ -213,7 +242,7 @@ class Columns {
   Matrix ordered_;  // these columns of the weight in the order of rounding
   Matrix h_, u_;
   double mean_ = 0;
-  std::vector<int64_t> order_;
+  std::vector<int64_t> order_, group_of_;  // channels by their turn, and the group of each
 };
 
 // Convolutions of few inputs: all taps as one matrix product, so that errors may also be made up for at other positions.

@@ -1,5 +1,7 @@
 #include "quant/matrix.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "ops/gemm_run.h"
 
@@ -46,13 +48,28 @@ Matrix product_nn(Context& context, const Matrix& a, const Matrix& b) {
   return c;
 }
 
+Matrix gram(Context& context, const Matrix& a) {
+  constexpr int64_t kBand = 192;
+  Matrix c(a.rows, a.rows);
+  for (int64_t first = 0; first < a.rows; first += kBand) {  // from the diagonal on, whole bands keep the products large
+    const int64_t rows = std::min(kBand, a.rows - first);
+    run(context, {c.row(first) + first, rows, a.rows - first, c.cols}, {const_cast<float*>(a.row(first)), rows, a.cols, a.cols},
+        {a.row(first), DType::F32, a.cols, 0, 1}, false);
+  }
+  each_row(context, a.rows, [&](int64_t i) {
+    for (int64_t j = 0; j < i; ++j) c.row(i)[j] = c.row(j)[i];
+  });
+  return c;
+}
+
 void add_product(Context& context, const Strided& c, const Strided& a, const Strided& b, bool b_transposed, float sign) {
-  Matrix signed_a(a.rows, a.cols);
-  for (int64_t r = 0; r < a.rows; ++r)
-    for (int64_t i = 0; i < a.cols; ++i) signed_a.row(r)[i] = sign * a.data[r * a.stride + i];
   const kernels::WeightView view = b_transposed ? kernels::WeightView{b.data, DType::F32, b.stride, 0, 1}
                                                 : kernels::WeightView{b.data, DType::F32, 1, 0, b.stride};
-  run(context, c, whole(signed_a), view, true);
+  if (sign > 0) return run(context, c, a, view, true);
+  Matrix negative(a.rows, a.cols);
+  for (int64_t r = 0; r < a.rows; ++r)
+    for (int64_t i = 0; i < a.cols; ++i) negative.row(r)[i] = -a.data[r * a.stride + i];
+  run(context, c, whole(negative), view, true);
 }
 
 Matrix transposed(const Matrix& a) {

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "base/context.h"
+#include "base/large_pages.h"
 
 namespace nibble::quant {
 
 struct Matrix {
   int64_t rows = 0, cols = 0;
-  std::vector<float> values;
+  std::vector<float, LargePages<float>> values;
 
   Matrix() = default;
   Matrix(int64_t r, int64_t c) : rows(r), cols(c), values(static_cast<size_t>(r * c)) {}
@@ -32,6 +33,8 @@ Matrix minus(Context& context, const Matrix& a, const Matrix& b);
 Matrix product_nt(Context& context, const Matrix& a, const Matrix& b);
 // a [M, K] · b [K, N] -> [M, N]
 Matrix product_nn(Context& context, const Matrix& a, const Matrix& b);
+// a [M, K] · a^T -> [M, M]
+Matrix gram(Context& context, const Matrix& a);
 // C [M, N] += sign · A [M, K] · B [K, N], all with row strides in elements; A is copied when sign is negative.
 struct Strided {
   float* data;

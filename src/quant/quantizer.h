@@ -61,7 +61,7 @@ std::vector<LayerSolution> solve(Context& context, const Method& method, const s
 
 // Rows as an integer layer sees them: x · input_scale rounded and scaled back (kernels/quantize/quantize.h); with a shift the result
 // still contains it. [m, taps · k]
-Matrix simulate_activations(CpuMask cpu, const Inputs& inputs, const QuantShape& shape, ActivationKind kind, float shift,
+Matrix simulate_activations(Context& context, const Inputs& inputs, const QuantShape& shape, ActivationKind kind, float shift,
                             const std::vector<float>& input_scale);
 
 // Rounds [n, taps · k] to nearest, group scales from the largest magnitude.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "quant/quantizer.h"
 
@@ -26,11 +27,12 @@ inline float step_of(const Grid& g, int64_t n, int64_t tap, int64_t k) {
   return static_cast<float>(ratio_of(g, n, tap, k)) * (1.0f / kRatioOne) * g.scales[static_cast<size_t>(n)];
 }
 
-// Ties go to the even code: next to 1.5 · 2^23 the neighbouring floats are the integers.
+// Ties go to the even code: next to 1.5 · 2^23 the neighbouring floats are the integers. No branches: rows are rounded side by side.
 inline int8_t nearest_code(float w, float step, WeightKind kind) {
-  if (!(step > 0)) return 0;
   const float limit = kind == WeightKind::Int8 ? kInt8Max : kInt4Max;
-  return static_cast<int8_t>(std::clamp(w / step, -limit, limit) + 0x1.8p23f - 0x1.8p23f);
+  const float steps = w / (step > 0 ? step : std::numeric_limits<float>::infinity());
+  const float inside = std::min(std::max(steps, -limit), limit);
+  return static_cast<int8_t>(static_cast<int32_t>(inside + 0x1.8p23f - 0x1.8p23f));
 }
 
 inline float executed_value(int code, int ratio, float scale, Executed form) {

@@ -21,6 +21,7 @@ constexpr Method kMethods[] = {
 
 constexpr int64_t kSearchRows = 128, kSearchOutputs = 128, kBranchRows = 256;
 constexpr int64_t kFitRows = 64;  // fewer say too little about a channel's mean and slope
+constexpr int64_t kCompared = 512;  // rows: the mean of a channel's error is known to 1/sqrt(512) of its deviation
 constexpr int kRounds = 4;
 
 Executed form_of(const LayerProblem& p) {
@@ -81,7 +82,7 @@ std::vector<float> shift_outputs(const Matrix& executed, float shift, const std:
 double smoothing_error(Context& context, const LayerProblem& p, const Inputs& sample, const Matrix& some_weights, const Matrix& want,
                        const std::vector<float>& s) {
   const std::vector<float> input_scale = reciprocals(s);
-  const Matrix x = simulate_activations(context.cpu, sample, p.shape, p.activation, p.shift, input_scale);
+  const Matrix x = simulate_activations(context, sample, p.shape, p.activation, p.shift, input_scale);
   QuantShape shape = p.shape;
   shape.n = some_weights.rows;
   const Matrix w = executed_matrix(context, round_to_nearest(context, scaled_columns(context, some_weights, s), shape), form_of(p));
@@ -193,13 +194,12 @@ Fit fit_channel(const Matrix& want, const Matrix& got, int64_t n, bool corrects,
 
 // Compares outputs, fits the scales and the bias to what is left and records the rest.
 void finish(Context& context, const Method& method, const LayerProblem& p, const Matrix& x, LayerSolution& out) {
-  Matrix want = product_nt(context, p.inputs->rows, p.weight);
+  const Matrix raw = some_rows(p.inputs->rows, kCompared);
+  Matrix want = product_nt(context, raw, p.weight);
   const double whole = squares(want);
-  if (!out.up.empty()) {
-    want = minus(context, want, product_nt(context, product_nt(context, p.inputs->rows, out.down), out.up));
-  }
+  if (!out.up.empty()) want = minus(context, want, product_nt(context, product_nt(context, raw, out.down), out.up));
   const Matrix executed = executed_matrix(context, out.weight, form_of(p));
-  const Matrix got = product_nt(context, x, executed);
+  const Matrix got = product_nt(context, some_rows(x, kCompared), executed);
   const bool corrects = (method.smoothing || method.gptq) && want.rows >= kFitRows;
   if ((corrects && p.has_bias) || out.shift > 0) out.bias_change.assign(static_cast<size_t>(p.shape.n), 0.0f);
   const std::vector<float> extra = shift_outputs(executed, out.shift, out.input_scale, p.shape.k);
@@ -230,7 +230,7 @@ std::vector<LayerSolution> solve_observed(Context& context, const Method& method
   const std::vector<float> s = method.smoothing ? find_smoothing(context, layers) : std::vector<float>();
   const std::vector<float> input_scale = reciprocals(s);
   const float shift = first.activation == ActivationKind::Int4 ? first.shift : 0;
-  const Matrix x = simulate_activations(context.cpu, *first.inputs, first.shape, first.activation, shift, input_scale);
+  const Matrix x = simulate_activations(context, *first.inputs, first.shape, first.activation, shift, input_scale);
   std::vector<Matrix> rest;
   for (const LayerProblem& p : layers) rest.push_back(scaled_columns(context, p.weight, s));
   const bool branched = method.low_rank && first.rank > 0;
