@@ -11,7 +11,7 @@
 namespace nibble::kernels {
 namespace {
 
-constexpr size_t kPanelBlockBytes = 256 * 1024;
+constexpr size_t kPanelBlockBytes = 320 * 1024;
 constexpr size_t kAlign = 64;
 constexpr int kMaxRows = 16;
 
