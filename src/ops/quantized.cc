@@ -70,9 +70,9 @@ struct Places {
 
 constexpr int64_t kPanelsAtOnce = 4;  // of sixteen channels, expanded to floats per thread
 
-size_t thread_scratch(const Context& context, const Layer& l, DType dtype) {
+size_t thread_scratch(const Context& context, const Layer& l, const Extent& e, DType dtype) {
   if (l.activation == ActivationKind::Int8)
-    return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.gated);
+    return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.gated, e.rows);
   if (l.activation == ActivationKind::Int4)
     return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.gated);
   // Not monotone in k: fewer bytes a panel are more panels a block.
@@ -105,7 +105,7 @@ Places places_of(const Context& context, const Layer& l, const Extent& e, DType 
   // The branch's own product shares the threads' scratch.
   const size_t down =
       branch ? kernels::gemm_scratch_bytes(kernels::select_gemm(context.cpu, dtype), l.shape.taps, l.shape.k) : 0;
-  p.threads = take(threads * std::max(aligned(thread_scratch(context, l, dtype)), aligned(down)));
+  p.threads = take(threads * std::max(aligned(thread_scratch(context, l, e, dtype)), aligned(down)));
   return p;
 }
 

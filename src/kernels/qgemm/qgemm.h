@@ -46,7 +46,8 @@ struct QGemmProblem {
   const EltwiseKernel* gate;  // of C's type, or null: none; N is then a multiple of 16
 };
 
-size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated);
+// `input_rows` of a.
+size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated, int64_t input_rows);
 
 // Rows [m_begin, m_end) x columns [n_begin, n_end) of C on the calling thread; n_begin is a multiple of the column tile.
 void run_qgemm(const QGemmKernel& kernel, const QGemmProblem& problem, int64_t m_begin, int64_t m_end, int64_t n_begin,

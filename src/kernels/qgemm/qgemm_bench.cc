@@ -68,7 +68,7 @@ BenchRow bench_product(Context& context, const BenchShape& s, WeightKind kind, i
   p.weight = o.weight();
   p.c = o.c.data(), p.c_stride = s.n;
   p.rank = rank, p.h = o.h.data(), p.up = o.up.data();
-  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, o.shape, false));
+  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, o.shape, false, s.m));
   const double seconds = best_cpu_seconds([&] { run_qgemm(kernel, p, 0, s.m, 0, s.n, scratch.data()); });
   return {kernel.name, describe(s, kind, rank), work_of(s), seconds, 0};
 }

@@ -130,6 +130,9 @@ std::vector<Case> cases() {
     all.push_back({0, 16, 64, kind, 64, 8, true, true, {8, 8, 4, 4, 3, 3, 2, 1, 1, 1}, 1});
     all.push_back({0, 17, 32, kind, 32, 0, false, true, {4, 3, 8, 6, 3, 3, 1, 1, 1, 2}, 2});
     all.push_back({0, 16, 32, kind, 32, 0, false, false, {6, 6, 3, 3, 3, 3, 2, 0, 0, 1}, 1});
+    // Rows that are too many to be expanded ahead.
+    all.push_back({1600, 8, 2048, kind});
+    all.push_back({0, 1, 1024, kind, 64, 0, false, false, {82, 40, 82, 40, 3, 3, 1, 1, 1, 1}, 1});
   }
   return all;
 }
@@ -138,7 +141,7 @@ template <typename T>
 void check(const QGemmKernel& kernel, const Case& c) {
   const Trial t(c, 17);
   std::vector<T> out(static_cast<size_t>(t.c.m * t.c.n));
-  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, false));
+  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, false, t.a_rows));
   const QGemmProblem p = t.problem(kernel.dtype, out.data());
   // Two pieces in both directions, as threads would split it.
   const int64_t row_cut = std::min<int64_t>(t.c.m, (t.c.m / 2 + kernel.mr - 1) / kernel.mr * kernel.mr);
@@ -166,7 +169,7 @@ void check_gated(const QGemmKernel& kernel, const Case& c) {
   const Trial t(c, 19);
   const int64_t columns = c.n / 2, cut = columns / 2 / kernel.nr * kernel.nr;
   std::vector<T> out(static_cast<size_t>(c.m * columns));
-  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, true));
+  std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, true, t.a_rows));
   QGemmProblem p = t.problem(kernel.dtype, out.data());
   p.gate = &select_eltwise(detect_cpu(), kernel.dtype);
   p.c_stride = columns;
@@ -197,7 +200,7 @@ TEST(QGemm, The_largest_sums_do_not_overflow) {
   for (const QGemmKernel* kernel : kQGemmKernels) {
     if (!tested_cpu().has(kernel->isa) || kernel->dtype != DType::F32) continue;
     float out = 0;
-    std::vector<std::byte> scratch(qgemm_scratch_bytes(*kernel, w.shape, false));
+    std::vector<std::byte> scratch(qgemm_scratch_bytes(*kernel, w.shape, false, 9));
     QGemmProblem p{};
     p.m = 1, p.a = a.data(), p.a_stride = k, p.sums = sums.data(), p.a_scales = &one, p.conv = &conv, p.weight = packed.view();
     p.c = &out, p.c_stride = 1;

@@ -12,6 +12,7 @@ namespace nibble::kernels {
 namespace {
 
 constexpr size_t kPanelBlockBytes = 320 * 1024;
+constexpr size_t kAheadBytes = size_t{3} << 20;  // of rows expanded once, before the first block, instead of tile by tile
 constexpr size_t kAlign = 64;
 constexpr int kMaxRows = 16;
 
@@ -23,12 +24,14 @@ struct Scratch {
   std::byte* panels;
   const void** rows;      // [taps][mr]
   const void** expanded;  // [taps][mr]
-  std::byte* floats;      // expanded rows
+  std::byte* floats;      // expanded rows of a tile
+  std::byte* ahead;       // rows expanded before the first tile, then one of zeros
+  int64_t ahead_rows;     // how many fit
   std::byte* zeros;       // [padded_k]
   std::byte* halves;      // [mr][values | gates] of a block's columns
 };
 
-Scratch divide(const QGemmKernel& kernel, const QuantShape& s, bool gated, std::byte* memory, size_t* used) {
+Scratch divide(const QGemmKernel& kernel, const QuantShape& s, bool gated, int64_t input_rows, std::byte* memory, size_t* used) {
   size_t at = 0;
   const auto take = [&](size_t bytes) {
     std::byte* piece = memory == nullptr ? nullptr : memory + at;
@@ -42,7 +45,10 @@ Scratch divide(const QGemmKernel& kernel, const QuantShape& s, bool gated, std::
   out.panels = take(out.panel_bytes * static_cast<size_t>(out.block_panels));
   out.rows = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));
   out.expanded = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));
-  out.floats = kernel.expand_row == nullptr ? nullptr : take(row_count * kernel.expanded_bytes(s.padded_k()));
+  const size_t wide = kernel.expand_row == nullptr ? 0 : kernel.expanded_bytes(s.padded_k());
+  out.floats = wide == 0 ? nullptr : take(row_count * wide);
+  out.ahead_rows = wide == 0 ? 0 : std::min(input_rows, static_cast<int64_t>(kAheadBytes / wide));
+  out.ahead = wide == 0 ? nullptr : take(static_cast<size_t>(out.ahead_rows + 1) * wide);
   out.zeros = take(static_cast<size_t>(s.padded_k()));
   out.halves = gated ? take(static_cast<size_t>(kernel.mr * out.block_panels * kernel.nr) * bytes_of(kernel.dtype)) : nullptr;
   *used = at;
@@ -61,6 +67,56 @@ void find_rows(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int 
   for (int64_t tap = 0; tap < p.weight.shape.taps; ++tap) {
     const void** rows = scratch.rows + tap * kernel.mr;
     std::fill(rows + m_count, rows + kernel.mr, rows[m_count - 1]);
+  }
+}
+
+int64_t input_rows_of(const QGemmProblem& p) {
+  if (p.conv == nullptr) return p.m;
+  return p.m / (p.conv->out_height * p.conv->out_width) * p.conv->height * p.conv->width;
+}
+
+// The rows of a that the rows [m_begin, m_end) of C read.
+struct RowRange {
+  int64_t begin, end;
+};
+
+RowRange rows_read(const QGemmProblem& p, int64_t m_begin, int64_t m_end) {
+  if (p.conv == nullptr) return {m_begin, m_end};
+  const ConvGeometry& g = *p.conv;
+  const auto line = [&](const Pixel& at, int64_t tap) {
+    const int64_t y = std::clamp<int64_t>(at.y * g.stride + tap - g.pad_top, 0, g.height * g.upsample - 1);
+    return (at.image * g.height + y / g.upsample) * g.width;
+  };
+  return {line(pixel_at(g, m_begin), 0), line(pixel_at(g, m_end - 1), g.kernel_h - 1) + g.width};
+}
+
+// Expands the rows in one go where they fit into the scratch memory.
+bool expand_ahead(const QGemmKernel& kernel, const QGemmProblem& p, const RowRange& rows, const Scratch& scratch) {
+  if (kernel.expand_row == nullptr || rows.end - rows.begin > scratch.ahead_rows) return false;
+  const int64_t k = p.weight.shape.padded_k();
+  const size_t bytes = kernel.expanded_bytes(k);
+  std::byte* to = scratch.ahead;
+  for (int64_t r = rows.begin; r < rows.end; ++r, to += bytes) kernel.expand_row(p.a + r * p.a_stride, k, to);
+  std::memset(to, 0, bytes);
+  return true;
+}
+
+// Which row of a a pointer into it points to; products are whole numbers: no division.
+struct RowNumber {
+  const std::byte* a;
+  double rows_per_byte;
+  explicit RowNumber(const QGemmProblem& p) : a(reinterpret_cast<const std::byte*>(p.a)), rows_per_byte(1.0 / static_cast<double>(p.a_stride)) {}
+  int64_t operator()(const void* row) const {
+    return static_cast<int64_t>(static_cast<double>(static_cast<const std::byte*>(row) - a) * rows_per_byte + 0.5);
+  }
+};
+
+void find_expanded(const QGemmKernel& kernel, const QGemmProblem& p, const RowRange& rows, const Scratch& scratch) {
+  const RowNumber number(p);
+  const size_t bytes = kernel.expanded_bytes(p.weight.shape.padded_k());
+  for (int64_t at = 0; at < p.weight.shape.taps * kernel.mr; ++at) {
+    const bool outside = scratch.rows[at] == scratch.zeros;
+    scratch.expanded[at] = scratch.ahead + bytes * static_cast<size_t>((outside ? rows.end : number(scratch.rows[at])) - rows.begin);
   }
 }
 
@@ -89,16 +145,14 @@ void expand_rows(const QGemmKernel& kernel, const QuantShape& s, const Scratch& 
 void gather(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_count, const Scratch& scratch, float* scales,
             int32_t* sums) {
   const int64_t pixels = p.conv == nullptr ? 1 : p.conv->out_height * p.conv->out_width;
-  const double rows_per_byte = 1.0 / static_cast<double>(p.a_stride);  // products are whole numbers: no division
+  const RowNumber number(p);
   for (int i = 0; i < kernel.mr; ++i) {
     const int64_t row = m + std::min(i, m_count - 1);
     scales[i] = p.a_scales[row / pixels];
     sums[i] = 0;
     for (int64_t tap = 0; kernel.wants_sums && tap < p.weight.shape.taps; ++tap) {
-      const std::byte* at = static_cast<const std::byte*>(scratch.rows[tap * kernel.mr + i]);
-      if (at == scratch.zeros) continue;
-      const double offset = static_cast<double>(at - reinterpret_cast<const std::byte*>(p.a));
-      sums[i] += p.sums[static_cast<int64_t>(offset * rows_per_byte + 0.5)];
+      const void* at = scratch.rows[tap * kernel.mr + i];
+      if (at != scratch.zeros) sums[i] += p.sums[number(at)];
     }
   }
 }
@@ -160,9 +214,9 @@ int qgemm_row_tile(const QGemmKernel& kernel) { return kernel.mr; }
 int qgemm_column_tile(const QGemmKernel& kernel) { return kernel.nr; }
 const char* qgemm_name(const QGemmKernel& kernel) { return kernel.name; }
 
-size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated) {
+size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated, int64_t input_rows) {
   size_t used = 0;
-  divide(kernel, shape, gated, nullptr, &used);
+  divide(kernel, shape, gated, input_rows, nullptr, &used);
   return used + kAlign;
 }
 
@@ -172,8 +226,10 @@ void run_qgemm(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m_begin
   NIBBLE_DCHECK(n_begin % kernel.nr == 0 && kernel.mr <= kMaxRows);
   size_t used = 0;
   const Scratch scratch =
-      divide(kernel, p.weight.shape, p.gate != nullptr, reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
+      divide(kernel, p.weight.shape, p.gate != nullptr, input_rows_of(p), reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
   std::memset(scratch.zeros, 0, static_cast<size_t>(p.weight.shape.padded_k()));
+  const RowRange rows = rows_read(p, m_begin, m_end);
+  const bool ahead = expand_ahead(kernel, p, rows, scratch);
   const int64_t block = (p.gate != nullptr ? scratch.block_panels / 2 : scratch.block_panels) * kernel.nr, half = p.weight.shape.n / 2;
   for (int64_t n = n_begin; n < n_end; n += block) {
     const int64_t block_end = std::min(n + block, n_end);
@@ -185,7 +241,8 @@ void run_qgemm(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m_begin
     for (int64_t m = m_begin; m < m_end; m += kernel.mr) {
       const int m_count = static_cast<int>(std::min<int64_t>(kernel.mr, m_end - m));
       find_rows(kernel, p, m, m_count, scratch);
-      if (kernel.expand_row != nullptr) expand_rows(kernel, p.weight.shape, scratch);
+      if (ahead) find_expanded(kernel, p, rows, scratch);
+      else if (kernel.expand_row != nullptr) expand_rows(kernel, p.weight.shape, scratch);
       run_block(kernel, p, m, m_count, n, block_end, scratch);
     }
   }
