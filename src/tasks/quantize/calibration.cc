@@ -75,7 +75,9 @@ int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& reques
   return own >= kLarge ? own / 2 : own >= kMiddle ? kMiddleSide : own;
 }
 
-bool is_large(const LoadedModel& model) { return model.weight_bytes("unet") >= size_t{400} << 20; }
+bool is_large(const LoadedModel& model) {
+  return model.source.find("unet") != nullptr && model.weight_bytes("unet") >= size_t{400} << 20;
+}
 
 void size_calibration(const LoadedModel& model, QuantizeRequest& request) {
   request.trajectories = trajectory_count(model, request);
