@@ -113,6 +113,13 @@ TEST(RoundToNearest, Codes_and_residuals_stay_within_their_bounds) {
     }
 }
 
+// To the last bit: every sum runs over the same products in the same order. 300 rows take two bands.
+TEST(Matrix, A_gram_is_the_product_with_the_own_transpose) {
+  Context context(2);
+  const Matrix x = random_matrix(300, 70, 5);
+  EXPECT_TRUE(std::ranges::equal(gram(context, x).values, product_nt(context, x, x).values));
+}
+
 TEST(Factor, Upper_factor_times_its_transpose_is_the_matrix) {
   Context context(2);
   const Matrix x = random_matrix(400, 300, 9), t = transposed(x), h = gram(context, t);

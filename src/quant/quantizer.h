@@ -50,7 +50,7 @@ struct LayerSolution {
   Matrix down, up;                 // [rank, taps · k] against the raw input, [n, rank]; values of bf16
   std::vector<float> bias_change;  // [n] or empty: added to the layer's bias
   float shift = 0;
-  double error = 0;                // |y - y'|^2 / |y|^2 on the observed inputs; of the weight where there are none
+  double error = 0;                // |y - y'|^2 / |y|^2 on at most 512 of the observed rows; of the weight where there are none
 };
 
 // Layers that read the same input, in the same format: they share one smoothing vector, whose maxima are taken over all

@@ -46,7 +46,7 @@ struct QGemmProblem {
   const EltwiseKernel* gate;  // of C's type, or null: none; N is then a multiple of 16
 };
 
-// `input_rows` of a.
+// Scratch of one thread for problems whose a has `input_rows` rows.
 size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated, int64_t input_rows);
 
 // Rows [m_begin, m_end) x columns [n_begin, n_end) of C on the calling thread; n_begin is a multiple of the column tile.
