@@ -1,5 +1,4 @@
 // nibble bench: kernels and models beside the machine's own measured peaks.
-#include <algorithm>
 #include <cstdio>
 
 #include "apps/cli/command.h"
@@ -34,19 +33,12 @@ void print_row(const kernels::BenchRow& row) {
 
 using Family = std::vector<kernels::BenchRow> (*)(Context&);
 
-// Every row's best time and best peak of all rounds, each of them over the whole family: a slow moment of the machine spoils one.
 std::vector<kernels::BenchRow> best_of(Context& context, Family family, int rounds) {
-  std::vector<kernels::BenchRow> best = family(context);
-  for (int round = 1; round < rounds; ++round) {
+  const auto cancellable = [&] {
     context.check_cancelled();
-    const std::vector<kernels::BenchRow> again = family(context);
-    for (size_t i = 0; i < best.size(); ++i) {
-      const double peak = std::max(best[i].peak, again[i].peak);
-      if (again[i].rate() > best[i].rate()) best[i] = again[i];
-      best[i].peak = peak;
-    }
-  }
-  return best;
+    return family(context);
+  };
+  return kernels::best_of_rounds(cancellable, rounds);
 }
 
 std::vector<kernels::BenchRow> bench_kernels(Context& context, int rounds, bool json) {
@@ -54,7 +46,6 @@ std::vector<kernels::BenchRow> bench_kernels(Context& context, int rounds, bool 
   if (!json) std::printf("one thread, CPU time, best of many; %% of the peak measured in this run\n");
   for (const Family family : {kernels::bench_peaks, kernels::bench_gemm, kernels::bench_qgemm, kernels::bench_attention, kernels::bench_norm, kernels::bench_eltwise})
     for (const kernels::BenchRow& row : best_of(context, family, rounds)) {
-      context.check_cancelled();
       rows.push_back(row);
       if (!json) print_row(row);
     }

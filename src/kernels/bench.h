@@ -30,6 +30,10 @@ double best_cpu_seconds(const std::function<void()>& body, double budget_seconds
 // a machine's speed wavers, a row and its peak waver together.
 BenchRow beside_peak(CpuMask mask, PeakKind kind, const std::function<BenchRow()>& row, int threads = 1);
 
+// Every row's best rate and best peak of all rounds, each of them over the whole family, which gives the same rows every
+// time: a slow moment of the machine spoils one round only.
+std::vector<BenchRow> best_of_rounds(const std::function<std::vector<BenchRow>()>& family, int rounds);
+
 // One function per family, in its *_bench.cc.
 std::vector<BenchRow> bench_peaks(Context& context);
 std::vector<BenchRow> bench_gemm(Context& context);
