@@ -64,10 +64,11 @@ int passes(const LoadedModel& model, const GenerateRequest& request, int steps) 
 
 }  // namespace
 
-Estimate estimate_generate(Context& context, const LoadedModel& model, const GenerateRequest& request, const MachineProfile& machine) {
+Estimate estimate_generate(Context& context, const LoadedModel& model, const GenerateRequest& request, const MachineProfile& machine,
+                           double program_bytes) {
   const ResolvedRequest r = resolve(model, request);
   Estimate e;
-  e.process_bytes = resident_bytes();  // the program, its libraries, its heap: no later stage adds to them
+  e.process_bytes = program_bytes;
   e.width = r.width, e.height = r.height, e.steps = r.steps, e.guided = r.guided;
   e.batched = r.guided && request.guidance_mode != GuidanceMode::Sequential;
   for (size_t i = 0; i < model.text_encoders.size(); ++i)

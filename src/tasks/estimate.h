@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/process.h"
 #include "pipelines/loaded_model.h"
 #include "pipelines/request.h"
 #include "tasks/machine.h"
@@ -38,7 +39,9 @@ struct Estimate {
   bool guided = false, batched = false;
 };
 
-Estimate estimate_generate(Context& context, const LoadedModel& model, const GenerateRequest& request, const MachineProfile& machine);
+// `program_bytes` is what the process that draws holds before it loads anything; usually this one does nothing else.
+Estimate estimate_generate(Context& context, const LoadedModel& model, const GenerateRequest& request, const MachineProfile& machine,
+                           double program_bytes = resident_bytes());
 
 std::string estimate_table(const Estimate& estimate, const MachineProfile& machine);
 Json to_json(const Estimate& estimate, const MachineProfile& machine);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/process.h"
 #include "data/pictures.h"
 #include "image/codec.h"
 #include "image/resize.h"
@@ -235,14 +236,14 @@ void take_values(Context& context, const EvaluateRequest& request, const Shards&
 }
 
 std::optional<Estimate> predict(Context& context, const EvaluateRequest& request, const EvaluationArm& arm,
-                                const std::string& model, const DatasetRow& prompt) {
+                                const std::string& model, const DatasetRow& prompt, double program_bytes) {
   const std::optional<MachineProfile> machine = saved_profile(context.threads.size());
   if (!machine) return std::nullopt;
   GenerateRequest drawing = request.drawing;
   drawing.precision = arm.arithmetic;
   drawing.attention = arm.attention;
   drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
-  return estimate_generate(context, load_model(model), drawing, *machine);
+  return estimate_generate(context, load_model(model), drawing, *machine, program_bytes);
 }
 
 // What cannot be compared is said before anything is drawn.
@@ -339,6 +340,8 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
   report.machine = describe_machine(context);
   if (request.ranks.first()) claim_folder(request, report.protocol, report.prompts);
 
+  reset_peak_resident();  // gives back what reading the prompts has freed, as before every picture
+  const double program_bytes = resident_bytes();
   const bool resized = request.reference == ReferenceKind::Dataset;
   std::vector<fs::path> originals;
   if (resized || request.set_reference == "dataset") originals = dataset_pictures(request, report.prompts);
@@ -360,7 +363,7 @@ EvaluationReport evaluate(Context& context, const EvaluateRequest& asked) {
     if (!arm.pictures) {
       const std::string model = prepare_arm(context, request, arm);
       describe_model(context, one, model, checksums);
-      one.predicted = predict(context, request, arm, model, report.prompts[0]);
+      one.predicted = predict(context, request, arm, model, report.prompts[0], program_bytes);
       one.costs = read_costs(request, arm);
     }
     report.arms.push_back(std::move(one));
