@@ -3,7 +3,7 @@
 
 Both come from one `nibble evaluate` of the built-in model (held-out prompts, DDIM 20 steps, guidance 5) against its own float32
 pictures; text encoder and decoder stay as they are where a method is judged. Equal bytes: the file of SVDQuant+GPTQ at rank 32 is the
-budget (--target-size) of the other methods, which spend it on int8 layers. --write replaces the tables in the pages; a run that was stopped goes
+budget (--target-size) of every method, which spends it on int8 layers and, where it has branches, on their ranks. --write replaces the tables in the pages; a run that was stopped goes
 on where it was.
 """
 
@@ -18,6 +18,7 @@ CACHE = pathlib.Path(os.environ.get("NIBBLE_CACHE", pathlib.Path.home() / ".cach
 PAGES = {"methods": ROOT / "docs" / "quantize.md", "parts": ROOT / "docs" / "how-it-works.md"}
 METHODS = ["rtn", "gptq", "smooth", "svdquant", "svdquant+gptq"]
 PRECISIONS = ["w8a8", "w4a16", "w4a8", "w4a4"]
+EQUAL = ["rtn", "gptq", "svdquant", "svdquant+gptq"]
 DRAWING = ["--dataset", "emoji", "--split", "held-out", "--order", "random", "--sampler", "ddim", "--steps", "20", "--guidance", "5"]
 # The order that must hold, each step with its 95 % interval above zero.
 STEPS = [("rtn", "gptq"), ("rtn", "svdquant"), ("svdquant", "svdquant+gptq")]
@@ -33,11 +34,11 @@ def method_arm(method, precision):
 
 
 def equal_arms(out):
-    """The same bytes as SVDQuant+GPTQ's branch, spent on int8 layers."""
+    """The same bytes as SVDQuant+GPTQ's branches, spent as the measured errors say: on int8 layers or ranks ("-bits": on int8 layers alone)."""
     arms = []
     for precision in PRECISIONS[1:]:
         budget = (out / "models" / f"{precision}-svdquant+gptq.safetensors").stat().st_size
-        for method in ("rtn", "gptq"):
+        for method in EQUAL:
             arms.append(f"{precision}-{method}-equal=emoji@{precision}/{method}/size={budget}B/vae=keep/text=keep")
         arms.append(f"{precision}-svdquant+gptq-bits=emoji@{precision}/svdquant+gptq/r0/size={budget}B/vae=keep/text=keep")
     return arms
@@ -79,13 +80,13 @@ def methods_table(report):
     text += "| | " + " | ".join(p.upper() for p in PRECISIONS) + " |\n|---|" + "---|" * len(PRECISIONS) + "\n"
     for method in METHODS:
         text += f"| {method} | " + " | ".join(report.cell(f"{p}-{method}") for p in PRECISIONS) + " |\n"
-    for method, title in (("rtn-equal", "rtn, equal bytes"), ("gptq-equal", "gptq, equal bytes"),
-                          ("svdquant+gptq-bits", "svdquant+gptq, the branch's bytes in int8 layers")):
+    equal = [(f"{method}-equal", f"{method}, equal bytes") for method in EQUAL]
+    for method, title in equal + [("svdquant+gptq-bits", "svdquant+gptq, equal bytes, no branches")]:
         text += f"| {title} | — | " + " | ".join(report.cell(f"{p}-{method}") for p in PRECISIONS[1:]) + " |\n"
     text += "\nPaired differences in PSNR over the same prompts, dB, with the 95 % interval; **no** where it is not above zero:\n\n"
     text += "| step | " + " | ".join(p.upper() for p in PRECISIONS[1:]) + " |\n|---|" + "---|" * (len(PRECISIONS) - 1) + "\n"
-    steps = STEPS + [("rtn-equal", "gptq-equal"), ("rtn-equal", "svdquant"), ("gptq-equal", "svdquant+gptq"),
-                     ("svdquant+gptq-bits", "svdquant+gptq")]
+    steps = STEPS + [(f"{start}-equal", f"{end}-equal") for start, end in STEPS]
+    steps += [("rtn-equal", "svdquant"), ("svdquant+gptq-bits", "svdquant+gptq-equal"), ("svdquant+gptq-bits", "svdquant+gptq")]
     for start, end in steps:
         text += f"| {start} → {end} | " + " | ".join(report.step(f"{p}-{start}", f"{p}-{end}") for p in PRECISIONS[1:]) + " |\n"
     text += f"| W4A4 → W4A8, svdquant+gptq | {report.step('w4a4-svdquant+gptq', 'w4a8-svdquant+gptq')} | | |\n"

@@ -34,7 +34,7 @@ TEST(Random, Randn_equals_torch_blocked_path) {
   EXPECT_NEAR(std::accumulate(x.begin(), x.end(), 0.0), 6.590076299675, 256 * kTolerance);
 }
 
-// eval.md 9.1: seeds 1 and 699053952 (a name's hash), and the one latent of MLPerf, 1x4x128x128 of seed 0.
+// torch's generator: seeds 1 and 699053952 (a name's hash), and the one latent of MLPerf, 1x4x128x128 of seed 0.
 TEST(Random, Randn_of_other_seeds_and_of_a_whole_latent) {
   struct Known {
     uint64_t seed;

@@ -1,4 +1,4 @@
-// Which prompts of a data set are drawn and with which seeds: the choice of SVDQuant's evaluation (eval.md §5.6),
+// Which prompts of a data set are drawn and with which seeds: the choice of SVDQuant's evaluation,
 // random prompts of a domain, cleaned texts.
 #pragma once
 

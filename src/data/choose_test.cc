@@ -39,7 +39,7 @@ std::vector<std::string> names(const std::vector<ChosenPrompt>& prompts) {
   return out;
 }
 
-// Numbers of Python's own random.Random(0) from here on; eval.md §9.1 lists them too.
+// Numbers of Python's own random.Random(0) from here on.
 TEST(PythonRandom, Words_of_seed_0) {
   Generator g = Generator::like_python(0);
   for (const uint32_t want : {3626764237u, 1654615998u, 3255389356u, 3823568514u}) EXPECT_EQ(g.next_u32(), want);

@@ -21,7 +21,7 @@ enum class Interpolation { Bilinear, Bicubic, BilinearAntialias, BicubicAntialia
 // Throws Error{InvalidArgument} for an empty image or size, as resize() of image/resize.h.
 FloatImage interpolate(const FloatImage& image, int64_t width, int64_t height, Interpolation kind);
 
-// What the Inception networks of the four Fréchet pipelines are given (eval.md §1.1), RGB, values 0…255 unrounded:
+// What the Inception networks of the four Fréchet pipelines are given, RGB, values 0…255 unrounded:
 // clean-fid "clean" (Pillow's mode F bicubic, clipped to 0…255), pytorch-fid (bilinear), torch-fidelity (TensorFlow 1),
 // and torchmetrics from 1.8 on (bilinear with antialiasing).
 enum class FidResize { CleanFid, PytorchFid, TorchFidelity, TorchMetrics };

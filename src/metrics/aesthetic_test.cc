@@ -16,7 +16,7 @@ fs::path shared_data() {
   return folder != nullptr ? fs::path(folder) : fs::path(NIBBLE_SOURCE_DIR) / ".." / "shared" / "data";
 }
 
-// eval.md §9.7, with the published head.
+// With the published head, in float64.
 TEST(Aesthetic, Published_head_gives_the_numeric_cases) {
   const fs::path file = shared_data() / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth";
   if (!fs::exists(file)) GTEST_SKIP() << "no " << file << "; set NIBBLE_SHARED_DATA";

@@ -44,7 +44,7 @@ Tensors transformers_clip(int64_t width, int64_t projection) {
   return tensors;
 }
 
-// eval.md's tiny CLIP: OpenAI's names, values by their own rule.
+// A tiny CLIP: OpenAI's names, values by their own rule.
 class OpenAiFill {
  public:
   void add(const std::string& name, const Shape& shape) {
@@ -140,7 +140,7 @@ class OpenAiClip : public ::testing::Test {
   std::unique_ptr<ClipNetwork> network;
 };
 
-// eval.md §9.6; float32 against float64: 1e-5 of the vector's length an element (§10).
+// float32 against OpenAI's module in float64: 1e-5 of the vector's length an element.
 TEST_F(OpenAiClip, Vectors_and_scores_equal_the_numeric_cases) {
   const Image pictures[] = {noise(42, 32, 32), smooth(0, 32, 32)};
   const std::string texts[] = {"a photo of a cat", "Good photo.", "Bad photo."};

@@ -1,4 +1,4 @@
-// Fréchet distance and KID of real pictures: eval.md 9.2 on Fashion-MNIST's test set (Debian's dataset-fashion-mnist),
+// Fréchet distance and KID of real pictures: Fashion-MNIST's test set (Debian's dataset-fashion-mnist),
 // each picture as the means of its 49 tiles of 4x4.
 #include <gtest/gtest.h>
 
@@ -74,7 +74,7 @@ TEST_F(FashionMnist, Is_the_published_one) {
 }
 
 // Digits as the note prints them; the distances lose what cancels in traces of about 1. Single classes have constant tiles,
-// so their covariances are singular: 1e-8 (eval.md 10).
+// so their covariances are singular: 1e-8.
 TEST_F(FashionMnist, Known_distances) {
   EXPECT_NEAR(distance(tiles(0, 5000), tiles(5000, 10000)), .004580166061949, 1e-11);
   EXPECT_NEAR(distance(tiles(0, 10000, 0), tiles(0, 10000, 1)), 2.113061804064, 1e-8);

@@ -40,7 +40,7 @@ TEST(Frechet, Closed_forms) {
   EXPECT_NEAR(frechet_distance(context, b, a).value, 3.063762429862666, 1e-12);
 }
 
-// eval.md 9.2: X = u(1, ·) as 50x8, Y = 1.2 u(2, ·) + 0.1 as 40x8; 24-bit numbers, so X is exact in float32.
+// X = u(1, ·) as 50x8, Y = 1.2 u(2, ·) + 0.1 as 40x8; 24-bit numbers, so X is exact in float32.
 class FrechetRows : public ::testing::Test {
  protected:
   Context context{2};
@@ -177,7 +177,7 @@ TEST(Statistics_of_features, Wrong_uses_are_errors) {
   EXPECT_THROW(frechet_distance(context, broken, broken), Error);
 }
 
-// eval.md 9.2: two samples of n of one Gaussian of 64 dimensions are about 2,200 / n apart.
+// Two samples of n of one Gaussian of 64 dimensions are about 2,200 / n apart.
 TEST(Frechet, Falls_with_the_number_of_pictures_and_extrapolates_to_nothing) {
   Context context(2);
   std::mt19937_64 random(3);

@@ -105,7 +105,7 @@ TEST_F(ImageRewardTest, Wrong_files_are_named) {
   EXPECT_NE(message(vocabulary()).find("want ImageReward's BLIP"), std::string::npos) << message(vocabulary());
 }
 
-// eval.md §9.7.
+// The mean and the deviation that ImageReward takes off.
 TEST(ImageRewardScale, Equals_the_numeric_cases) {
   EXPECT_NEAR(image_reward_of(0), -.161779965684, 1e-12);
   EXPECT_NEAR(image_reward_of(1), .805956197780, 1e-12);

@@ -16,7 +16,7 @@
 namespace nibble {
 namespace {
 
-// |found - want| <= 1e-5 of the norm, sums within 1e-4 (eval.md 10).
+// |found - want| <= 1e-5 of the norm, sums within 1e-4.
 void expect_features(const std::string& name, std::span<const float> found, std::span<const float> want) {
   ASSERT_EQ(found.size(), want.size()) << name;
   double square = 0, sum = 0, size = 0, worst = 0;

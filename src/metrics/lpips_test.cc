@@ -51,7 +51,7 @@ std::vector<PicturePair> lpips_pairs(const GoldenFile& golden) {
           {"photo", picture_of(golden["picture.astronaut"]), picture_of(golden["picture.chelsea"])}};
 }
 
-// The lpips package and torchmetrics in float64; a float32 network gives their values within 1e-5 (eval.md 10).
+// The lpips package and torchmetrics in float64; a float32 network gives their values within 1e-5.
 class LpipsGolden : public ::testing::TestWithParam<LpipsNet> {
  protected:
   void SetUp() override {
@@ -78,7 +78,7 @@ TEST_P(LpipsGolden, Equals_the_packages_on_filled_networks_and_the_published_hea
 INSTANTIATE_TEST_SUITE_P(Nets, LpipsGolden, ::testing::Values(LpipsNet::Alex, LpipsNet::Vgg, LpipsNet::Squeeze),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
-// eval.md 9.8, with both places of the epsilon.
+// Both places of the epsilon; the published heads on filled backbones in float64.
 struct Known {
   LpipsNet net;
   double values[3];
@@ -125,7 +125,7 @@ Tensor head_case(bool first_is_zero) {
   return features;
 }
 
-// eval.md 9.8's head alone. Its features are exact in float64; ours are rounded to float32, 6e-8 of each, signs at random.
+// The head alone. Its features are exact in float64; ours are rounded to float32, 6e-8 of each, signs at random.
 TEST(Lpips, The_published_head_of_the_first_tap) {
   if (!fs::exists(heads_folder())) GTEST_SKIP() << "no " << heads_folder() << ": set NIBBLE_SHARED_DATA";
   const Tensor weights = open_weights(heads_folder() / "alex.pth").get("lin0.model.1.weight").to(DType::F32);

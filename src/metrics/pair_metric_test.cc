@@ -73,7 +73,7 @@ TEST(Psnr, Known_values) {
   EXPECT_NEAR(psnr(a, b), 70.9638158957146, 1e-12);
 }
 
-// eval.md 9.8, eleven digits behind the point: half a unit of the last.
+// Eleven digits behind the point: half a unit of the last.
 TEST(Ssim, The_window_is_a_gaussian_of_eleven) {
   constexpr double kWant[] = {.00102838008, .00759875814, .03600077213, .10936068951, .21300553771, .26601172486};
   const std::array<double, 11> window = ssim_window();
@@ -96,7 +96,7 @@ TEST(Ssim, Constants_and_identity) {
   EXPECT_NEAR(ms_ssim(c, c), 1, 1e-14);
 }
 
-// eval.md 9.8: float64 restatements.
+// float64 restatements.
 TEST(Ssim, Known_values) {
   const std::vector<Pair> pairs = make_pairs();
   const double whole[] = {.00194214326502, .35040086455880, .97720895152000, .918143916387};

@@ -67,7 +67,7 @@ TEST(SetMetrics, Kid_equals_the_packages_with_their_subsets) {
   EXPECT_THROW(kernel_inception_distance(context, a, b, {.size = 261}), Error);
 }
 
-// eval.md 9.2.
+// Restated in float64.
 TEST(SetMetrics, Known_values_of_the_discrepancy) {
   const Tensor x = uniform(1, {40, 8}, 1), y = uniform(2, {40, 8}, 1.2, 0.1);
   EXPECT_NEAR(polynomial_mmd(x, y), .36493773031389, 1e-12);

@@ -37,7 +37,7 @@ TEST(Statistics, Percentiles_are_those_of_numpy) {
   EXPECT_TRUE(std::isnan(percentile({}, 0.5)));
 }
 
-// eval.md 9.9: the fewest queries of which t may be over the bound.
+// MLPerf's early stopping at confidence 0.99: the fewest queries of which t may be over the bound.
 TEST(Statistics, Early_stopping_is_that_of_mlperf) {
   constexpr int64_t kOver[] = {0, 1, 2, 5, 10, 50, 100};
   struct Row {

@@ -1,4 +1,4 @@
-// The published networks have exactly the published numbers of parameters (eval.md §2.1, §3, §9.11), counted without
+// The published networks have exactly the published numbers of parameters, counted without
 // memory.
 #include <gtest/gtest.h>
 

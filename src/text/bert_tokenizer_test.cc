@@ -61,7 +61,7 @@ TEST_F(Bert, Ids_equal_transformers_on_published_prompts) {
   EXPECT_EQ(i, want.size());
 }
 
-// eval.md §9.5.
+// Ids of the published vocabulary, padded to ImageReward's 35.
 TEST_F(Bert, Padded_prompts_equal_the_numeric_cases) {
   const auto padded = [&](const std::string& text) { return tokenizer->encode_padded(text, 35); };
   const auto with_zeros = [](std::vector<int32_t> ids) {

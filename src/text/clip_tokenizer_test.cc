@@ -72,6 +72,25 @@ TEST(ClipTokenizer, Nasty_texts_equal_transformers) {
   expect_ids(ClipTokenizer::packaged("!"), samples(golden, "nasty_sd2"));
 }
 
+TEST(ClipTokenizer, Captions_have_openais_ids) {
+  const ClipTokenizer tokenizer = ClipTokenizer::packaged();
+  const std::vector<Sample> published = {
+      {"a photo of a cat", {320, 1125, 539, 320, 2368}},
+      {"Good photo.", {886, 1125, 269}},
+      {"Bad photo.", {2103, 1125, 269}},
+      {"A cat holding a sign that says hello world", {320, 2368, 5050, 320, 2292, 682, 1563, 3306, 1002}},
+      {"A city at night with people walking around.", {320, 1305, 536, 930, 593, 1047, 3941, 1630, 269}},
+      {"three people riding on the backs of elephants ", {2097, 1047, 6765, 525, 518, 7562, 539, 16871}},
+      {"", {}}};
+  expect_ids(tokenizer, published);
+  EXPECT_EQ(tokenizer
+                .encode("beautiful British garden5, clear sky, unreal engine, detailed, tropical plants ,strong ambient lighting, "
+                        "volumetric lighting, forest plants and leaves, strong light, a lot of leaves in font, 3D effect, "
+                        "8k render, bright color rendering ")
+                .size(),
+            50u);
+}
+
 TEST(ClipTokenizer, Every_character_of_Unicode_14_equals_transformers) {
   const GoldenFile golden(kGolden);
   const ClipTokenizer tokenizer = ClipTokenizer::packaged();

@@ -1,4 +1,4 @@
-// Exact W4A4: Int4 weights and Int4 activations, both with one scale per group of 64 along k (svdquant.md's arithmetic, with
+// Exact W4A4: Int4 weights and Int4 activations, both with one scale per group of 64 along k (SVDQuant's arithmetic, with
 // float32 accumulation):
 //   C[m, n] = s[n] · sum_tap sum_g a_scale[row, g] · (r[n, tap, g] / 128) · (sum_{k in g} a[row, k] · q[n, tap, k])
 //           + sum_j h[m, j] · up[n, j] + bias[n] + residual[m, n]

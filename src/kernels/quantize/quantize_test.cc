@@ -142,7 +142,7 @@ TEST(Quantize, Int4_codes_times_scale_are_within_half_a_step_and_use_the_ends) {
   }
 }
 
-// Shifts of svdquant.md: at least the depth of GELU, of SiLU within 0.005.
+// Shifts of the published method: at least the depth of GELU, of SiLU within 0.005.
 TEST(Quantize, Shifts_lift_gelu_above_zero_and_silu_almost) {
   float gelu = 0, silu = 0;
   for (int i = 0; i < 4000; ++i) {

@@ -49,7 +49,7 @@ double norm_of(const Tensor& x) {
   return std::sqrt(sum);
 }
 
-// eval.md 9.4 with the tolerances of its section 10.
+// pytorch-fid's network file in float64 on filled weights.
 TEST(Inception, Known_values_of_the_filled_network) {
   struct Known {
     std::array<double, 4> first;

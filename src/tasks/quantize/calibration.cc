@@ -86,17 +86,34 @@ void size_calibration(const LoadedModel& model, QuantizeRequest& request) {
   if (request.rows == 0) request.rows = is_large(model) ? 2048 : 8192;
 }
 
+int calibration_bands(int prompts, int calls, bool guided, int count) {
+  const int total = prompts * calls * (guided ? 2 : 1);
+  return std::clamp(std::min({total / (2 * std::max(count, 1)), prompts / 2, calls}), 1, prompts);
+}
+
 std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed) {
-  const int branches = guided ? 2 : 1, total = prompts * calls * branches;
-  std::vector<int> order(static_cast<size_t>(total));
-  for (int i = 0; i < total; ++i) order[static_cast<size_t>(i)] = i;
+  const int branches = guided ? 2 : 1, bands = calibration_bands(prompts, calls, guided, count);
   std::mt19937_64 random(seed);
-  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
-  order.resize(static_cast<size_t>(std::min(count, total)));
-  std::sort(order.begin(), order.end());
   std::vector<CalibrationPick> picks;
-  for (const int i : order) picks.push_back({i / (calls * branches), i / branches % calls, i % branches == branches - 1});
+  for (int band = 0; band < bands; ++band) {
+    const auto part_of = [&](int whole, int b) { return whole * b / bands; };
+    const int first_prompt = part_of(prompts, band), first_call = part_of(calls, band);
+    const int band_calls = part_of(calls, band + 1) - first_call;
+    std::vector<int> order(static_cast<size_t>((part_of(prompts, band + 1) - first_prompt) * band_calls * branches));
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+    const int asked = part_of(count, band + 1) - part_of(count, band);
+    order.resize(std::min(order.size(), static_cast<size_t>(asked)));
+    std::sort(order.begin(), order.end());
+    for (const int i : order)
+      picks.push_back({first_prompt + i / (band_calls * branches), first_call + i / branches % band_calls, i % branches == branches - 1});
+  }
   return picks;
+}
+
+bool trajectories_end_early(const LoadedModel& model, const QuantizeRequest& request) {
+  const ResolvedRequest resolved = resolve(model, trajectory_request(model, request, "", 0));
+  return calibration_bands(trajectory_count(model, request), resolved.steps, resolved.guided, request.count) > 1;
 }
 
 void sample_calibration_inputs(Context& context, const LoadedModel& sampled, const std::vector<std::string>& prompts,

@@ -21,13 +21,22 @@ struct CalibrationPick {
   bool guided_branch;  // false: the negative prompt
 };
 
-// `count` different picks from `prompts` trajectories of `calls` calls, in order; the same for the same seed.
+// Few picks need no trajectory that is whole: the first trajectories serve the first band of calls and stop there, the
+// last ones serve the last. A band has at least two prompts and twice the calls that are picked in it; 1: every
+// trajectory serves all calls.
+int calibration_bands(int prompts, int calls, bool guided, int count);
+
+// `count` different picks from `prompts` trajectories of `calls` calls, in order, as many in each band; the same for the
+// same seed.
 std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed);
 
 // `count` different numbers below `total`, in order; all of them where there are no more.
 std::vector<int64_t> sample_indices(int64_t total, int64_t count, uint64_t seed);
 
 int trajectory_count(const LoadedModel& model, const QuantizeRequest& request);
+
+// Whether the request's picks lie in more than one band.
+bool trajectories_end_early(const LoadedModel& model, const QuantizeRequest& request);
 
 // Denoisers whose calls take seconds: fewer of them are observed, and a quickly quantized copy draws the trajectories.
 bool is_large(const LoadedModel& model);

@@ -44,6 +44,20 @@ TEST(Calibration, Picks_are_different_ordered_and_of_both_branches) {
   EXPECT_EQ(pick_calls(1, 1, true, 32, 0).size(), 2u);
 }
 
+TEST(Calibration, Few_picks_cover_all_calls_with_trajectories_that_end_early) {
+  ASSERT_EQ(calibration_bands(8, 20, true, 32), 4);
+  const auto picks = pick_calls(8, 20, true, 32, 0);
+  for (const CalibrationPick& p : picks) EXPECT_EQ(p.call / 5, p.prompt / 2);
+  for (int band = 0; band < 4; ++band)
+    EXPECT_EQ(std::count_if(picks.begin(), picks.end(), [&](const CalibrationPick& p) { return p.call / 5 == band; }), 8);
+  EXPECT_EQ(calibration_bands(8, 20, true, 128), 1);  // published: most calls are picked, so every trajectory is whole
+  EXPECT_EQ(calibration_bands(1, 1, false, 32), 1);
+  EXPECT_EQ(calibration_bands(5, 3, false, 1), 2);
+  std::set<int> calls;
+  for (const CalibrationPick& p : pick_calls(5, 3, false, 2, 7)) calls.insert(p.call);
+  EXPECT_EQ(calls.size(), 2u);
+}
+
 TEST(Calibration, Prompts_come_from_lists_and_from_published_data_sets) {
   const WorkFolder work;
   fs::create_directories(work.path);

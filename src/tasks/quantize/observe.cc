@@ -141,19 +141,18 @@ void observe_denoiser(Context& context, const LoadedModel& model, const std::vec
   context.report("observe", 1, 1);
 }
 
-// The pictures the decoder is read on: four are enough where each takes seconds.
-std::vector<fs::path> decoded_latents(const LoadedModel& model, const fs::path& work) {
-  constexpr size_t kEnough = 4;
+// The pictures the decoder is read on: of trajectories that went beyond half of their calls; four are enough where each takes seconds.
+std::vector<fs::path> decoded_latents(const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
+  constexpr ptrdiff_t kEnough = 4;
   std::vector<fs::path> files = files_in(work / "latents");
-  if (!is_large(model) || files.size() <= kEnough) return files;
-  for (size_t i = 0; i < kEnough; ++i) files[i] = files[i * files.size() / kEnough];
-  files.resize(kEnough);
+  if (trajectories_end_early(model, request)) files.erase(files.begin(), files.begin() + std::ssize(files) / 2);
+  if (is_large(model) && std::ssize(files) > kEnough) files.erase(files.begin(), files.end() - kEnough);
   return files;
 }
 
 void observe_decoder(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
                      const QuantizeRequest& request, const fs::path& work) {
-  const std::vector<fs::path> latents = decoded_latents(model, work);
+  const std::vector<fs::path> latents = decoded_latents(model, request, work);
   Recorder recorder(layers, "vae", request.rows, static_cast<int64_t>(latents.size()));
   if (recorder.empty()) return;
   fs::create_directories(work / "readings" / "vae");
