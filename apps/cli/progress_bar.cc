@@ -17,6 +17,7 @@ constexpr std::chrono::seconds kPlainEvery{20};
 struct Line {
   std::string stage;
   Clock::time_point start;
+  int64_t first = 0;  // done before: a run that goes on
   bool visible = false;
   Clock::time_point told{};  // of a plain line, where there is no terminal
 };
@@ -41,11 +42,11 @@ std::string bar(int64_t done, int64_t total) {
 void show_progress(const std::string& stage, int64_t done, int64_t total) {
   if (total <= 0) return;
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  if (stage != line.stage) line = {stage, Clock::now(), line.visible, Clock::now()};
+  if (stage != line.stage) line = {stage, Clock::now(), done, line.visible, Clock::now()};
   const std::chrono::duration<double> took = Clock::now() - line.start;
   std::string times = duration(took.count());
-  if (done > 0 && done < total)
-    times += format(", {} left", duration(took.count() / static_cast<double>(done) * static_cast<double>(total - done)));
+  if (done > line.first && done < total)
+    times += format(", {} left", duration(took.count() / static_cast<double>(done - line.first) * static_cast<double>(total - done)));
   if (!terminal) {
     // Into a file: a line now and then, and nothing of what is over at once.
     if (Clock::now() - line.told < kPlainEvery) return;

@@ -1,5 +1,7 @@
 #include "base/context.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace nibble {
@@ -16,6 +18,14 @@ void Context::report(const std::string& stage, int64_t done, int64_t total) cons
 
 void Context::say(LogLevel level, const std::string& message) const {
   if (log) log(level, message);
+}
+
+QuietProgress::QuietProgress(Context& context) : context_(context), outer_(std::exchange(context.progress, nullptr)) {}
+
+QuietProgress::~QuietProgress() { context_.progress = std::move(outer_); }
+
+void QuietProgress::report(const std::string& stage, int64_t done, int64_t total) const {
+  if (outer_) outer_(stage, done, total);
 }
 
 }  // namespace nibble

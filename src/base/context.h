@@ -31,4 +31,19 @@ struct Context {
   void say(LogLevel level, const std::string& message) const;
 };
 
+// Silences the progress of what is called while it lives, so that only its owner's is seen.
+class QuietProgress {
+ public:
+  explicit QuietProgress(Context& context);
+  ~QuietProgress();
+  QuietProgress(const QuietProgress&) = delete;
+  QuietProgress& operator=(const QuietProgress&) = delete;
+
+  void report(const std::string& stage, int64_t done, int64_t total) const;  // to the silenced sink
+
+ private:
+  Context& context_;
+  ProgressSink outer_;
+};
+
 }  // namespace nibble

@@ -54,6 +54,7 @@ class StagePeaks {
   std::map<std::string, double> peaks_;
 };
 
+// Leaves its own progress sink behind: the caller is quiet.
 Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest& request, const fs::path& file) {
   Json seconds;
   StagePeaks memory;
@@ -76,28 +77,21 @@ void draw_missing(Context& context, const EvaluateRequest& request, const Evalua
   GenerateRequest drawing = request.drawing;
   drawing.precision = arm.arithmetic;
   drawing.attention = arm.attention;
-  const ProgressSink outer = context.progress;
+  const QuietProgress quiet(context);
   const int64_t total = static_cast<int64_t>(missing.size());
   for (size_t i = 0; i < missing.size(); ++i) {
     const DatasetRow& prompt = *missing[i];
-    context.report("draw " + arm.label, static_cast<int64_t>(i), total);
+    quiet.report("draw " + arm.label, static_cast<int64_t>(i), total);
     const fs::path file = picture_file(request, arm, prompt);
     fs::create_directories(file.parent_path());
     drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
     drawing.seed = request.seed.value_or(static_cast<int64_t>(prompt.seed & 0x7fffffffffffffffull));
-    Json cost;
-    try {
-      cost = draw_one(context, model, drawing, file);
-    } catch (...) {
-      context.progress = outer;
-      throw;
-    }
-    context.progress = outer;
+    Json cost = draw_one(context, model, drawing, file);
     cost["name"] = prompt.name;
     cost["warm"] = i > 0;
     append_line(costs_file(request, arm, request.ranks.rank), cost.dump());
   }
-  context.report("draw " + arm.label, total, total);
+  quiet.report("draw " + arm.label, total, total);
 }
 
 }  // namespace

@@ -16,21 +16,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{200};
 
-// A network's own progress would hide the pictures'.
-class Quiet {
- public:
-  explicit Quiet(Context& context) : context_(context), progress_(std::move(context.progress)) {
-    context_.progress = nullptr;
-  }
-  ~Quiet() { context_.progress = std::move(progress_); }
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
-
- private:
-  Context& context_;
-  ProgressSink progress_;
-};
-
 template <typename T>
 std::vector<T> part_of(const std::vector<T>& all, int64_t first) {
   if (all.empty()) return {};
@@ -91,7 +76,7 @@ void Shards::measure(const MeasureSource& source, const PictureSet& set) const {
     const fs::path file = file_of(source, set, first);
     const std::string of = fingerprint(source, part);
     if (holds(file, of)) continue;
-    const Quiet quiet(context_);
+    const QuietProgress quiet(context_);
     if (!measure) measure = source.open(context_);
     const Tensor rows = measure(part);
     NIBBLE_CHECK(rows.shape().rank() == 2 && rows.dim(0) == part.count(), "{} gives {} for {} pictures", source.name,

@@ -125,16 +125,22 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
   const auto picks = pick_calls(trajectories, resolved.steps, resolved.guided, request.count, request.seed);
   fs::create_directories(work / "inputs");
   fs::create_directories(work / "latents");
+  int64_t calls = 0, all_calls = 0;
+  for (int t = 0; t < trajectories; ++t) all_calls += last_call(picks, t, resolved.steps) + 1;
+  const QuietProgress quiet(context);
   for (int t = 0; t < trajectories; ++t) {
-    context.report("sample", t, trajectories);
+    const int last = last_call(picks, t, resolved.steps);
     const fs::path end = numbered(work / "latents", t);  // written last: its presence says that the trajectory is done
-    if (fs::exists(end)) continue;
+    if (fs::exists(end)) {
+      calls += last + 1;
+      continue;
+    }
     const GenerateRequest g = trajectory_request(sampled, request, prompts[static_cast<size_t>(t)], t);
     const Conditioning conditioning = encode_prompts(context, sampled, g, resolved.guided);
-    const int last = last_call(picks, t, resolved.steps);
     std::vector<float> latent;
     GenerateCallbacks callbacks;
     callbacks.on_input = [&](int, int call, std::span<const float> input, float timestep) {
+      quiet.report("sample", calls++, all_calls);
       for (size_t i = 0; i < picks.size(); ++i)
         if (picks[i].prompt == t && picks[i].call == call)
           write_pick(numbered(work / "inputs", static_cast<int>(i)), {input.begin(), input.end()}, shape, timestep, conditioning,
@@ -147,7 +153,7 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
     generate(context, sampled, g, callbacks);
     write_safetensors(end, {{"latent", Tensor::from(latent, {shape.channels, shape.height, shape.width})}});
   }
-  context.report("sample", trajectories, trajectories);
+  quiet.report("sample", all_calls, all_calls);
 }
 
 bool calibration_sampled(const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
