@@ -103,6 +103,7 @@ void add_quantize(CLI::App& app, const Common& common, std::function<void()>& ru
   c->add_option("--calib-steps", r.steps, "Steps of each [20]")->check(CLI::Range(1, 1000));
   c->add_option("--count", r.count, "Denoiser inputs kept from them; published runs keep 128 [32; 128 for denoisers below 400 MB]")->check(CLI::Range(1, 100000));
   c->add_option("--rows", r.rows, "Tokens or pixels of each layer kept over all of them [2048; 8192 for denoisers below 400 MB]")->check(CLI::Range(16, 1000000));
+  c->add_option("--texts", r.texts, "Prompts that the keys and values of the text are solved on besides; at most the list's [128]")->check(CLI::Range(0, 100000));
   c->add_option("--calib-size", r.width, "Side of the pictures in pixels [half the model's own from 1024, 384 for 512, else its own]")->check(CLI::Range(8, 8192));
   c->add_option("--seed", r.seed, "Of the noise and of every choice [0]");
   c->add_option("--memory", o->memory, "Most memory to use, for example 5GB");

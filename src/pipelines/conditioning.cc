@@ -129,14 +129,15 @@ void check_memory(const GenerateRequest& request, const char* stage, size_t byte
        stage, static_cast<double>(bytes) / 1e6, static_cast<double>(request.memory_limit) / 1e6);
 }
 
-Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided) {
+namespace {
+
+Conditioning encode_rows(Context& context, const LoadedModel& model, const std::vector<std::string>& texts, const GenerateRequest& request) {
   Conditioning result;
   for (size_t i = 0; i < model.text_encoders.size(); ++i) {
     context.report("text", static_cast<int64_t>(i), static_cast<int64_t>(model.text_encoders.size()));
     const ClipTokenizer tokenizer = model.tokenizer(i);
     std::vector<Prompt> prompts;
-    if (guided) prompts.push_back(parse_prompt(request.negative_prompt.value_or(""), request.syntax, tokenizer));
-    prompts.push_back(parse_prompt(request.prompt, request.syntax, tokenizer));
+    for (const std::string& text : texts) prompts.push_back(parse_prompt(text, request.syntax, tokenizer));
     size_t chunks = 0;
     for (const Prompt& prompt : prompts) chunks = std::max(chunks, prompt.chunks.size());
     for (Prompt& prompt : prompts) pad_chunks(prompt, chunks, tokenizer);
@@ -145,12 +146,27 @@ Conditioning encode_prompts(Context& context, const LoadedModel& model, const Ge
     result.text = concat_last(result.text, encoded.hidden);
     if (model.sdxl) result.pooled = encoded.pooled;  // the last encoder's counts
   }
+  context.report("text", 1, 1);
+  return result;
+}
+
+}  // namespace
+
+Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided) {
+  std::vector<std::string> texts{request.prompt};
+  if (guided) texts.insert(texts.begin(), request.negative_prompt.value_or(""));
+  Conditioning result = encode_rows(context, model, texts, request);
   if (guided && model.zero_empty_negative && !request.negative_prompt) {
     zero_row(result.text, 0);
     zero_row(result.pooled, 0);
   }
-  context.report("text", 1, 1);
   return result;
+}
+
+Conditioning encode_texts(Context& context, const LoadedModel& model, const std::vector<std::string>& texts) {
+  GenerateRequest plain;
+  plain.syntax = PromptSyntax::Plain;
+  return encode_rows(context, model, texts, plain);
 }
 
 Tensor size_conditioning(const LoadedModel& model, int64_t width, int64_t height, bool guided) {

@@ -17,6 +17,9 @@ struct Conditioning {
 // Loads tokenizers and text encoders, runs them, releases them.
 Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided);
 
+// A row a text, plain syntax.
+Conditioning encode_texts(Context& context, const LoadedModel& model, const std::vector<std::string>& texts);
+
 // Throws Error{OutOfMemory} with both figures and the remedies when `stage` needs more than the request's limit.
 void check_memory(const GenerateRequest& request, const char* stage, size_t bytes);
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -221,6 +222,21 @@ TEST(Decoder, A_memory_limit_is_met_by_the_fewest_strips) {
   EXPECT_LE(need(found), r.memory_limit);
   r.vae_tiles = 1;
   EXPECT_EQ(decode_strips(context, model, latent, r), 1);
+}
+
+TEST(Conditioning, Texts_at_once_are_encoded_as_one_by_one) {
+  Context context(2);
+  const LoadedModel model = load_model(tiny().folder().string());
+  const std::vector<std::string> texts = {"a red apple", "", "two cats on a sofa, oil painting"};
+  const Conditioning all = encode_texts(context, model, texts);
+  ASSERT_EQ(all.text.dim(0), 3);
+  for (int64_t i = 0; i < 3; ++i) {
+    GenerateRequest request;
+    request.prompt = texts[static_cast<size_t>(i)], request.syntax = PromptSyntax::Plain;
+    const Conditioning one = encode_prompts(context, model, request, false);
+    const Tensor row = all.text.rows(i, i + 1);
+    EXPECT_TRUE(std::ranges::equal(row.values<float>(), one.text.values<float>())) << texts[static_cast<size_t>(i)];
+  }
 }
 
 TEST(Pipeline, Cancel_ends_with_an_error_and_no_picture) {

@@ -46,6 +46,9 @@ bool is_large(const LoadedModel& model);
 // shorter. Throws Error{NotFound, Corrupt}.
 std::vector<std::string> calibration_prompts(const LoadedModel& model, const QuantizeRequest& request);
 
+// As many of the same list as the request's `texts`, each once.
+std::vector<std::string> calibration_texts(const LoadedModel& model, const QuantizeRequest& request);
+
 // Side of the pictures drawn for calibration. Layers see the same kinds of values at smaller sizes, so large models are sampled at half
 // their size and middle ones at three quarters.
 int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& request);
@@ -69,7 +72,7 @@ struct LayerReadings {
   Tensor channel_max;  // f32 [readings, k]: the largest magnitude of each input channel in a reading
 };
 
-// Runs the float model over the picked inputs (denoiser) and expected pictures (decoder) and writes `work`/readings/….
+// Runs the float model over the picked inputs (denoiser), texts (its keys and values of the text) and expected pictures (decoder) and writes `work`/readings/….
 void observe_layers(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
                     const QuantizeRequest& request, const std::filesystem::path& work);
 

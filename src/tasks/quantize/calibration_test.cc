@@ -24,7 +24,7 @@ class WorkFolder {
 
 QuantizeRequest small_request() {
   QuantizeRequest r;
-  r.trajectories = 2, r.steps = 3, r.count = 4, r.rows = 32;
+  r.trajectories = 2, r.steps = 3, r.count = 4, r.rows = 32, r.texts = 8;
   return r;
 }
 
@@ -82,6 +82,13 @@ TEST(Calibration, Prompts_come_from_lists_and_from_published_data_sets) {
   EXPECT_TRUE(std::is_sorted(drawn.begin(), drawn.end()));
   EXPECT_GT(drawn.back(), "prompt 050");  // from the whole list: 2^-8 by chance, and the seed is fixed
   EXPECT_EQ(read("many.txt", many, 8), drawn);
+  QuantizeRequest own;
+  const List texts = calibration_texts(model, own);
+  EXPECT_EQ(std::set(texts.begin(), texts.end()).size(), 128u);
+  own.calibration = work.path / "many.txt";
+  EXPECT_EQ(calibration_texts(model, own).size(), 100u);
+  own.texts = 0;
+  EXPECT_TRUE(calibration_texts(model, own).empty());
   EXPECT_THROW(read("empty.txt", "# nothing\n", 1), Error);
   EXPECT_THROW(read("damaged.yaml", "a: [\n", 1), Error);
 }
@@ -119,6 +126,9 @@ TEST(Calibration, Every_planned_layer_of_the_built_in_model_is_read) {
     EXPECT_EQ(r.rows.dim(1), layer.shape.taps) << layer.name();
     EXPECT_EQ(r.rows.dim(2), layer.shape.k) << layer.name();
     EXPECT_LE(r.rows.dim(0), 2 * request.rows) << layer.name();
+    const int64_t observed = layer.part == "vae" ? request.trajectories : request.count + (layer.reads_text ? request.texts : 0);
+    EXPECT_EQ(r.channel_max.dim(0), observed) << layer.name();
+    EXPECT_EQ(layer.reads_text, layer.path.ends_with("attn2.to_k") || layer.path.ends_with("attn2.to_v")) << layer.name();
     const auto image = r.image.values<int32_t>();
     const auto maxima = r.channel_max.values<float>();
     const int64_t k = layer.shape.k, row = layer.shape.taps * k;

@@ -128,6 +128,7 @@ void plan_part(const models::ModelSource& source, const std::string& part, const
     layer.max_rank = branch ? std::min(info.shape[0], info.shape[1]) / 8 / 8 * 8 : 0;
     layer.rank = std::min(request.rank, layer.max_rank);
     layer.after_silu = matches("*resnets.*.conv[12]", layer.path);
+    layer.reads_text = role_of(layer.name()) == Role::WeightOnly;
     layer.input_group = input_group_of(layer.path);
     out.push_back(std::move(layer));
   }

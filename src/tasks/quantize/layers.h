@@ -17,6 +17,7 @@ struct PlannedLayer {
   int64_t rank = 0, max_rank = 0;  // of the branch, where the method has one; the most that is worth its bytes
   std::string variant;        // what a byte budget changed ("-rank16", "-int8"), part of the solved file's name
   bool after_silu = false;    // its input is bounded below by SiLU's minimum
+  bool reads_text = false;    // keys and values of the prompt
   std::string input_group;    // layers with the same non-empty name read the same input
   size_t solved_with = 0;     // the same number for layers that are solved together
   std::string shares_down;    // the name of the layer whose `down` this one's branch reads; empty: its own

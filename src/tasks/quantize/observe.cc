@@ -13,7 +13,10 @@ namespace fs = std::filesystem;
 namespace {
 
 // Layers that read the same values share one record.
-const std::string& record_name(const PlannedLayer& layer) { return layer.input_group.empty() ? layer.path : layer.input_group; }
+std::string record_name(const PlannedLayer& layer) {
+  if (layer.reads_text) return "text";
+  return layer.input_group.empty() ? layer.path : layer.input_group;
+}
 
 uint64_t hash(std::string_view text) {  // FNV-1a
   uint64_t h = 14695981039346656037ull;
@@ -35,6 +38,16 @@ Tensor channel_maxima(const TensorRef& x, int64_t k) {
       m = std::max(m, std::abs(value_at(x, r * k + c)));
     }
   return out;
+}
+
+Tensor text_rows(const TensorRef& text, int64_t count, uint64_t seed) {
+  const int64_t k = text.type.shape[-1];
+  const std::vector<int64_t> rows = sample_indices(text.type.shape.count() / k, count, seed);
+  Tensor result = Tensor::zeros(DType::BF16, {static_cast<int64_t>(rows.size()), 1, k});
+  BFloat16* to = static_cast<BFloat16*>(result.mutable_data());
+  for (const int64_t row : rows)
+    for (int64_t c = 0; c < k; ++c) *to++ = to_bf16(value_at(text, row * k + c));
+  return result;
 }
 
 // Rows of tokens, or of pixels with the neighbours their taps read (zero outside), as bf16 [count, taps, k].
@@ -83,7 +96,7 @@ class Recorder {
     const auto found = layers_.find(reading.parameter);
     if (found == layers_.end()) return;
     const PlannedLayer& layer = *found->second;
-    const std::string& name = record_name(layer);
+    const std::string name = record_name(layer);
     if (!seen_.emplace(name, true).second) return;
     const uint64_t seed = hash(name) + static_cast<uint64_t>(number);
     records_.emplace_back(name + ".rows", sample_rows(reading, layer, rows_, seed));
@@ -141,6 +154,30 @@ void observe_denoiser(Context& context, const LoadedModel& model, const std::vec
   context.report("observe", 1, 1);
 }
 
+// A few drawn prompts hold few words, so keys and values would be solved for these; encoding more costs next to nothing.
+void observe_texts(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
+                   const QuantizeRequest& request, const fs::path& work) {
+  constexpr size_t kAtOnce = 16;
+  const std::vector<std::string> texts = calibration_texts(model, request);
+  if (texts.empty() || std::none_of(layers.begin(), layers.end(), [](const PlannedLayer& l) { return l.reads_text; })) return;
+  const auto file = [&](size_t i) { return work / "readings" / "unet" / fmt::format("text-{:04}.safetensors", i); };
+  const int64_t count = static_cast<int64_t>(texts.size()), rows = (request.rows + count - 1) / count;
+  const QuietProgress quiet(context);
+  for (size_t first = 0; first < texts.size(); first += kAtOnce) {
+    quiet.report("observe texts", static_cast<int64_t>(first), count);
+    const size_t end = std::min(texts.size(), first + kAtOnce);
+    if (fs::exists(file(end - 1))) continue;
+    const Conditioning some = encode_texts(context, model, {texts.begin() + static_cast<ptrdiff_t>(first), texts.begin() + static_cast<ptrdiff_t>(end)});
+    for (size_t i = first; i < end; ++i) {
+      const int64_t row = static_cast<int64_t>(i - first);
+      Tensor text = some.text.rows(row, row + 1);
+      const TensorRef values{text.mutable_data(), {text.dtype(), text.shape()}};
+      write_safetensors(file(i), {{"text.rows", text_rows(values, rows, i)}, {"text.max", channel_maxima(values, text.dim(2))}});
+    }
+  }
+  quiet.report("observe texts", count, count);
+}
+
 // The pictures the decoder is read on: of trajectories that went beyond half of their calls; four are enough where each takes seconds.
 std::vector<fs::path> decoded_latents(const LoadedModel& model, const QuantizeRequest& request, const fs::path& work) {
   constexpr ptrdiff_t kEnough = 4;
@@ -192,6 +229,7 @@ Tensor concatenated(const std::vector<Tensor>& parts) {
 void observe_layers(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
                     const QuantizeRequest& request, const fs::path& work) {
   observe_denoiser(context, model, layers, request, work);
+  observe_texts(context, model, layers, request, work);
   observe_decoder(context, model, layers, request, work);
 }
 
@@ -203,7 +241,7 @@ Readings::Readings(const fs::path& work) {
 LayerReadings Readings::of(const PlannedLayer& layer) const {
   const auto files = files_.find(layer.part);
   if (files == files_.end()) return {};
-  const std::string& name = record_name(layer);
+  const std::string name = record_name(layer);
   std::vector<Tensor> rows, maxima;
   std::vector<int32_t> images;
   for (size_t i = 0; i < files->second.size(); ++i) {

@@ -1,4 +1,4 @@
-// The project's own calibration prompts: everyday subjects in many looks, so that activations take their usual ranges.
+// Which prompts a model is calibrated on.
 #include <algorithm>
 
 #include "base/error.h"
@@ -6,55 +6,10 @@
 #include "data/formats.h"
 #include "data/text_table.h"
 #include "tasks/quantize/calibration.h"
+#include "tasks/quantize/own_prompts.h"
 
 namespace nibble {
 namespace {
-
-constexpr const char* kGeneral[] = {
-    "a photo of a cat sleeping on a red armchair",
-    "an old lighthouse on a cliff at sunset, oil painting",
-    "a bowl of noodle soup with steam, food photography",
-    "portrait of an elderly fisherman with a white beard, dramatic light",
-    "a futuristic city street in the rain with neon signs",
-    "a watercolor of three birches beside a lake in autumn",
-    "a small wooden robot watering flowers in a garden",
-    "aerial view of green rice terraces in the morning fog",
-    "a black and white photograph of a jazz band on stage",
-    "a child flying a kite on a wide beach",
-    "macro shot of a dewdrop on a spider web",
-    "a cozy library with tall shelves and a fireplace, digital art",
-    "a snowy mountain village at night under a starry sky",
-    "a glass vase with yellow tulips on a marble table",
-    "a steam locomotive crossing a stone bridge",
-    "an astronaut riding a horse in the desert",
-    "a plate of fresh strawberries and cream, top view",
-    "a medieval market square full of people, detailed illustration",
-    "a blue sports car parked in front of a modern house",
-    "a fox walking through a birch forest in winter",
-    "close-up of a mechanical watch movement",
-    "a sailing ship in a storm, in the style of a woodcut",
-    "a group of friends playing cards around a kitchen table",
-    "a minimalist poster of a mountain and a red sun",
-    "an empty subway station with long shadows",
-    "a parrot with bright feathers on a branch, jungle background",
-    "a pencil sketch of a sleeping dog",
-    "an island floating above the clouds, fantasy art",
-    "a farmer driving a tractor across a golden wheat field",
-    "a cup of coffee beside an open notebook, soft window light",
-    "a knight in worn armour standing in a misty forest",
-    "a street musician playing the violin in an old town",
-};
-
-constexpr const char* kEmoji[] = {
-    "red apple, fluent 3d",      "dog face, noto",          "rocket, twemoji",             "grinning face, fluent flat",
-    "thumbs up, noto",           "pizza, fluent 3d",        "cat face, fxemoji",           "flag, twemoji",
-    "house with garden, noto",   "soccer ball, fluent 3d",  "red heart, fluent flat",      "bus, noto",
-    "crying face, twemoji",      "umbrella, fluent flat",   "waving hand, medium skin",    "tree, fxemoji",
-    "fish, noto",                "guitar, fluent 3d",       "sun with face, twemoji",      "teacher, noto",
-    "birthday cake, fluent 3d",  "airplane, fluent flat",   "snowman, fxemoji",            "clock, twemoji",
-    "butterfly, noto",           "book, fluent 3d",         "banana, fluent flat",         "ghost, fxemoji",
-    "ship, noto",                "crown, fluent 3d",        "key, twemoji",                "family, noto",
-};
 
 // Lines of plain text, or the entries of a YAML list ("- text"); blank lines and comments are left out.
 std::vector<std::string> read_lines(const std::filesystem::path& file) {
@@ -96,25 +51,37 @@ std::vector<std::string> known_prompts(const LoadedModel& model, const std::file
   if (!file.empty()) return read_prompts(file);
   // A text encoder this narrow is the built-in model's.
   const bool emoji = !model.text_encoders.empty() && model.text_encoders[0].config.width < 512;
-  return emoji ? std::vector<std::string>(std::begin(kEmoji), std::end(kEmoji))
-               : std::vector<std::string>(std::begin(kGeneral), std::end(kGeneral));
+  return own_prompts(emoji ? PromptList::Emoji : PromptList::General);
 }
 
-}  // namespace
-
-std::vector<std::string> calibration_prompts(const LoadedModel& model, const QuantizeRequest& request) {
-  const std::vector<std::string> known = known_prompts(model, request.calibration);
+std::vector<std::string> checked_prompts(const LoadedModel& model, const QuantizeRequest& request) {
+  std::vector<std::string> known = known_prompts(model, request.calibration);
   if (known.empty())
     fail(ErrorCode::Corrupt,
          "calibration prompts {}: no prompt in it; want one a line, a YAML list, or a data set of 'nibble dataset "
          "--help'",
          request.calibration.string());
+  return known;
+}
+
+}  // namespace
+
+std::vector<std::string> calibration_prompts(const LoadedModel& model, const QuantizeRequest& request) {
+  const std::vector<std::string> known = checked_prompts(model, request);
   const int count = trajectory_count(model, request);
   const auto drawn = sample_indices(static_cast<int64_t>(known.size()), count, request.seed);
   std::vector<std::string> prompts;
   for (size_t i = 0; i < static_cast<size_t>(count); ++i)
     prompts.push_back(known[static_cast<size_t>(drawn[i % drawn.size()])]);
   return prompts;
+}
+
+std::vector<std::string> calibration_texts(const LoadedModel& model, const QuantizeRequest& request) {
+  const std::vector<std::string> known = checked_prompts(model, request);
+  std::vector<std::string> texts;
+  for (const int64_t i : sample_indices(static_cast<int64_t>(known.size()), request.texts, request.seed))
+    texts.push_back(known[static_cast<size_t>(i)]);
+  return texts;
 }
 
 }  // namespace nibble

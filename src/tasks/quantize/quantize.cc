@@ -38,7 +38,8 @@ std::string run_key(const QuantizeRequest& r, const LoadedModel& model, const st
               {"width", r.width},
               {"height", r.height},
               {"layers", Json::array()},
-              {"prompts", calibration_prompts(model, r)}};
+              {"prompts", calibration_prompts(model, r)},
+              {"texts", calibration_texts(model, r)}};
   for (const PlannedLayer& l : layers)
     key["layers"].push_back({l.name(), l.shape.n, l.shape.taps, l.shape.k, to_string(l.shape.kind), l.shape.group, to_string(l.activation), l.rank});
   for (const models::ModelPart& part : model.source.parts)

@@ -43,6 +43,7 @@ struct QuantizeRequest {
   int steps = 20;
   int count = 0;                      // (prompt, step, branch) inputs kept; 0: 128 (denoisers above 400 MB 32)
   int64_t rows = 0;                   // tokens or pixels kept of each layer, over all inputs; 0: 8192 (above 400 MB 2048)
+  int texts = 128;                    // prompts whose text the keys and values of the text are solved on besides
   int64_t width = 0, height = 0;      // of the sampled pictures; 0: the model's own
   uint64_t seed = 0;
   size_t memory_limit = 0;            // bytes; 0: none

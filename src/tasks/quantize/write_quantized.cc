@@ -26,6 +26,7 @@ Json quantization_record(const QuantizeRequest& r, size_t layers) {
                    {"side", r.width},
                    {"inputs", r.count},
                    {"rows", r.rows},
+                   {"texts", r.texts},
                    {"seed", r.seed}};
   return {
       {"method", r.method}, {"precision", {{"unet", r.precision}, {"vae", r.vae}, {"text_encoder", r.text_encoder}}},
