@@ -163,9 +163,10 @@ Conditioning encode_prompts(Context& context, const LoadedModel& model, const Ge
   return result;
 }
 
-Conditioning encode_texts(Context& context, const LoadedModel& model, const std::vector<std::string>& texts) {
+Conditioning encode_texts(Context& context, const LoadedModel& model, const std::vector<std::string>& texts, size_t memory_limit) {
   GenerateRequest plain;
   plain.syntax = PromptSyntax::Plain;
+  plain.memory_limit = memory_limit;
   return encode_rows(context, model, texts, plain);
 }
 

@@ -17,8 +17,8 @@ struct Conditioning {
 // Loads tokenizers and text encoders, runs them, releases them.
 Conditioning encode_prompts(Context& context, const LoadedModel& model, const GenerateRequest& request, bool guided);
 
-// A row a text, plain syntax.
-Conditioning encode_texts(Context& context, const LoadedModel& model, const std::vector<std::string>& texts);
+// A row a text, plain syntax. Throws as check_memory() where the limit, if any, is too small.
+Conditioning encode_texts(Context& context, const LoadedModel& model, const std::vector<std::string>& texts, size_t memory_limit = 0);
 
 // Throws Error{OutOfMemory} with both figures and the remedies when `stage` needs more than the request's limit.
 void check_memory(const GenerateRequest& request, const char* stage, size_t bytes);

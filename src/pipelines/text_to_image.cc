@@ -42,6 +42,7 @@ class Run {
     Stopwatch watch;
     conditioning_ = encode_prompts(context_, model_, request_, resolved_.guided);
     seconds_.text = watch.lap();
+    if (callbacks.on_conditioning) callbacks.on_conditioning(conditioning_);
     if (!conditioning_.cut.empty())
       context_.say(LogLevel::Warning, format("prompt: cut at the model's limit; left out: \"{}\"", conditioning_.cut));
     sizes_ = model_.sdxl ? size_conditioning(model_, resolved_.width, resolved_.height, resolved_.guided) : Tensor();

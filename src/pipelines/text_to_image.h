@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/conditioning.h"
 #include "pipelines/loaded_model.h"
 #include "pipelines/request.h"
 
@@ -36,6 +37,7 @@ struct ResolvedRequest {
 ResolvedRequest resolve(const LoadedModel& model, const GenerateRequest& request);
 
 struct GenerateCallbacks {
+  std::function<void(const Conditioning&)> on_conditioning;                    // once, as soon as the prompt is encoded
   std::function<void(const GeneratedImage&)> on_image;                         // each finished picture; empty: no decoding
   std::function<void(const Image&, int step, int steps)> on_preview;           // when preview_every is set
   // What the denoiser is asked at each model call of each picture: its input [channels, h, w] and the time.

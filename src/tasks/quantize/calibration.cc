@@ -136,14 +136,15 @@ void sample_calibration_inputs(Context& context, const LoadedModel& sampled, con
       continue;
     }
     const GenerateRequest g = trajectory_request(sampled, request, prompts[static_cast<size_t>(t)], t);
-    const Conditioning conditioning = encode_prompts(context, sampled, g, resolved.guided);
     std::vector<float> latent;
     GenerateCallbacks callbacks;
+    const Conditioning* conditioning = nullptr;
+    callbacks.on_conditioning = [&](const Conditioning& c) { conditioning = &c; };
     callbacks.on_input = [&](int, int call, std::span<const float> input, float timestep) {
       quiet.report("sample", calls++, all_calls);
       for (size_t i = 0; i < picks.size(); ++i)
         if (picks[i].prompt == t && picks[i].call == call)
-          write_pick(numbered(work / "inputs", static_cast<int>(i)), {input.begin(), input.end()}, shape, timestep, conditioning,
+          write_pick(numbered(work / "inputs", static_cast<int>(i)), {input.begin(), input.end()}, shape, timestep, *conditioning,
                      resolved.guided && picks[i].guided_branch ? 1 : 0);
     };
     callbacks.on_expected = [&](int, int call, std::span<const float> expected) {

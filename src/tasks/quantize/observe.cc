@@ -167,7 +167,8 @@ void observe_texts(Context& context, const LoadedModel& model, const std::vector
     quiet.report("observe texts", static_cast<int64_t>(first), count);
     const size_t end = std::min(texts.size(), first + kAtOnce);
     if (fs::exists(file(end - 1))) continue;
-    const Conditioning some = encode_texts(context, model, {texts.begin() + static_cast<ptrdiff_t>(first), texts.begin() + static_cast<ptrdiff_t>(end)});
+    const std::vector<std::string> batch(texts.begin() + static_cast<ptrdiff_t>(first), texts.begin() + static_cast<ptrdiff_t>(end));
+    const Conditioning some = encode_texts(context, model, batch, request.memory_limit);
     for (size_t i = first; i < end; ++i) {
       const int64_t row = static_cast<int64_t>(i - first);
       Tensor text = some.text.rows(row, row + 1);
