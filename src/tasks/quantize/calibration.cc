@@ -112,6 +112,7 @@ std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int
 }
 
 bool trajectories_end_early(const LoadedModel& model, const QuantizeRequest& request) {
+  if (model.source.find("unet") == nullptr) return false;  // a decoder alone
   const ResolvedRequest resolved = resolve(model, trajectory_request(model, request, "", 0));
   return calibration_bands(trajectory_count(model, request), resolved.steps, resolved.guided, request.count) > 1;
 }
