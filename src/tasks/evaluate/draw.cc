@@ -54,10 +54,11 @@ class StagePeaks {
   std::map<std::string, double> peaks_;
 };
 
-// Leaves its own progress sink behind: the caller is quiet.
+// The stages inside a picture are not shown; pictures are.
 Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest& request, const fs::path& file) {
   Json seconds;
   StagePeaks memory;
+  const QuietProgress quiet(context);
   context.progress = [&memory](const std::string& stage, int64_t done, int64_t total) {
     memory.seen(stage, done, total);
   };
@@ -71,17 +72,15 @@ Json draw_one(Context& context, const LoadedModel& model, const GenerateRequest&
   return {{"seconds", seconds}, {"stage_peaks", memory.peaks()}, {"total", total}, {"peak_bytes", memory.largest()}};
 }
 
-// The stages inside a picture are not shown; pictures are.
 void draw_missing(Context& context, const EvaluateRequest& request, const EvaluationArm& arm, const LoadedModel& model,
                   const std::vector<const DatasetRow*>& missing) {
   GenerateRequest drawing = request.drawing;
   drawing.precision = arm.arithmetic;
   drawing.attention = arm.attention;
-  const QuietProgress quiet(context);
   const int64_t total = static_cast<int64_t>(missing.size());
   for (size_t i = 0; i < missing.size(); ++i) {
     const DatasetRow& prompt = *missing[i];
-    quiet.report("draw " + arm.label, static_cast<int64_t>(i), total);
+    context.report("draw " + arm.label, static_cast<int64_t>(i), total);
     const fs::path file = picture_file(request, arm, prompt);
     fs::create_directories(file.parent_path());
     drawing.prompt = arm.affixed ? prompt.affixed : prompt.text;
@@ -91,7 +90,7 @@ void draw_missing(Context& context, const EvaluateRequest& request, const Evalua
     cost["warm"] = i > 0;
     append_line(costs_file(request, arm, request.ranks.rank), cost.dump());
   }
-  quiet.report("draw " + arm.label, total, total);
+  context.report("draw " + arm.label, total, total);
 }
 
 }  // namespace

@@ -84,11 +84,16 @@ void size_calibration(const LoadedModel& model, QuantizeRequest& request) {
   request.width = request.height = calibration_side(model, request);
   if (request.count == 0) request.count = is_large(model) ? 32 : 128;
   if (request.rows == 0) request.rows = is_large(model) ? 2048 : 8192;
+  request.texts = static_cast<int>(calibration_texts(model, request).size());
 }
 
 int calibration_bands(int prompts, int calls, bool guided, int count) {
-  const int total = prompts * calls * (guided ? 2 : 1);
-  return std::clamp(std::min({total / (2 * std::max(count, 1)), prompts / 2, calls}), 1, prompts);
+  const int branches = guided ? 2 : 1;
+  for (int bands = prompts / 2; bands > 1; --bands) {
+    const int least_calls = (prompts / bands) * (calls / bands) * branches, most_picks = (count + bands - 1) / bands;
+    if (least_calls >= 2 * most_picks) return bands;
+  }
+  return 1;
 }
 
 std::vector<CalibrationPick> pick_calls(int prompts, int calls, bool guided, int count, uint64_t seed) {

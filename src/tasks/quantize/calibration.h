@@ -22,8 +22,8 @@ struct CalibrationPick {
 };
 
 // Few picks need no trajectory that is whole: the first trajectories serve the first band of calls and stop there, the
-// last ones serve the last. A band has at least two prompts and twice the calls that are picked in it; 1: every
-// trajectory serves all calls.
+// last ones serve the last. The most bands of which each has at least two prompts and twice the calls that are picked in
+// it; 1: every trajectory serves all calls.
 int calibration_bands(int prompts, int calls, bool guided, int count);
 
 // `count` different picks from `prompts` trajectories of `calls` calls, in order, as many in each band; the same for the
@@ -53,7 +53,7 @@ std::vector<std::string> calibration_texts(const LoadedModel& model, const Quant
 // their size and middle ones at three quarters.
 int64_t calibration_side(const LoadedModel& model, const QuantizeRequest& request);
 
-// Fills in what the request leaves to the model: trajectories, inputs, rows and side.
+// Fills in what the request leaves to the model: trajectories, inputs, rows and side; no more texts than there are.
 void size_calibration(const LoadedModel& model, QuantizeRequest& request);
 
 // Runs each trajectory with `sampled` (the model itself or a quickly quantized copy of it) as far as its last pick; afterwards
@@ -72,7 +72,8 @@ struct LayerReadings {
   Tensor channel_max;  // f32 [readings, k]: the largest magnitude of each input channel in a reading
 };
 
-// Runs the float model over the picked inputs (denoiser), texts (its keys and values of the text) and expected pictures (decoder) and writes `work`/readings/….
+// Runs the float model over the picked inputs (denoiser), texts (its keys and values of the text) and expected pictures
+// (decoder) and writes `work`/readings/….
 void observe_layers(Context& context, const LoadedModel& model, const std::vector<PlannedLayer>& layers,
                     const QuantizeRequest& request, const std::filesystem::path& work);
 

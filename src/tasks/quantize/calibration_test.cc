@@ -58,6 +58,15 @@ TEST(Calibration, Few_picks_cover_all_calls_with_trajectories_that_end_early) {
   EXPECT_EQ(calls.size(), 2u);
 }
 
+TEST(Calibration, Bands_never_lose_a_pick) {
+  for (int prompts = 1; prompts < 32; ++prompts)
+    for (int calls = 1; calls < 24; ++calls)
+      for (const int count : {1, 2, 5, 27, 32, 128})
+        for (const bool guided : {false, true})
+          ASSERT_EQ(std::ssize(pick_calls(prompts, calls, guided, count, 3)), std::min(count, prompts * calls * (guided ? 2 : 1)))
+              << prompts << " prompts, " << calls << " calls, count " << count << ", guided " << guided;
+}
+
 TEST(Calibration, Prompts_come_from_lists_and_from_published_data_sets) {
   const WorkFolder work;
   fs::create_directories(work.path);
