@@ -74,7 +74,7 @@ size_t thread_scratch(const Context& context, const Layer& l, const Extent& e, D
   if (l.activation == ActivationKind::Int8)
     return kernels::qgemm_scratch_bytes(kernels::select_qgemm(context.cpu, dtype), l.shape, l.gated, e.rows);
   if (l.activation == ActivationKind::Int4)
-    return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.gated);
+    return kernels::qgemm_grouped_scratch_bytes(kernels::select_qgemm_grouped(context.cpu, dtype), l.shape, l.gated, e.rows);
   // Not monotone in k: fewer bytes a panel are more panels a block.
   const kernels::GemmKernel& kernel = kernels::select_gemm(context.cpu, dtype);
   const size_t product = kernels::gemm_scratch_bytes(kernel, l.shape.taps, l.shape.k);

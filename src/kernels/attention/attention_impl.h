@@ -18,19 +18,29 @@
 namespace nibble::kernels {
 namespace {
 
-// Turns `count` scores of a row (log2 units, `padded` columns) into weights exp2(s - largest); returns the factor that
-// brings earlier sums to the new maximum.
+NIBBLE_INLINE Vec row_maxima(const float* s, int64_t begin, int64_t end, Vec tops) {
+  for (int64_t j = begin; j < end; j += kWidth) tops = max(tops, load(s + j));
+  return tops;
+}
+
+// Scores of a row (`padded` columns; times `scale` they are log2 units) become weights exp2(s · scale - top); returns their sums.
 template <typename Values>
-float weigh_row(float* s, int64_t count, int64_t padded, float* largest, float* sum) {
-  for (int64_t j = count; j < padded; ++j) s[j] = -__builtin_inff();
-  Vec tops = set(*largest);
-  for (int64_t j = 0; j < padded; j += kWidth) tops = max(tops, load(s + j));
-  const float top = reduce_max(tops);
-  Vec total = set(0.0f);
-  for (int64_t j = 0; j < padded; j += kWidth) {
-    const Vec weight = exp2_flushing(load(s + j) - set(top));
-    total = total + Values::store_weights(s, j, weight);
+NIBBLE_INLINE Vec weigh(float* s, int64_t padded, float scale, float top) {
+  if constexpr (Values::kWholeRows) {
+    return Values::weigh(s, padded, scale, top);
+  } else {
+    Vec total = set(0.0f);
+    for (int64_t j = 0; j < padded; j += kWidth)
+      total = total + Values::store_weights(s, j, Values::exp2(fma(load(s + j), set(scale), set(-top))));
+    return total;
   }
+}
+
+// Turns a row of scores, whose maxima are in `tops`, into weights; returns the factor that brings earlier sums to the new maximum.
+template <typename Values>
+float weigh_row(float* s, int64_t padded, float scale, Vec tops, float* largest, float* sum) {
+  const float highest = reduce_max(tops) * scale, top = highest < *largest ? *largest : highest;
+  const Vec total = weigh<Values>(s, padded, scale, top);
   float factors[kWidth];
   const Vec factor = exp2_flushing(set(*largest) - set(top));
   store(factors, factor);
@@ -46,6 +56,9 @@ struct Attention {
   }
 
   static constexpr Packing kPacking = {Scores::kPerWord, Values::kPerWord, Scores::kCoded};
+
+  // From products of queries and keys to log2 units.
+  static float score_scale(const AttentionArgs& a) { return Scores::kScaledQueries ? 1.0f : a.scale * kLog2e; }
 
   static int64_t words(int64_t elements) { return round_up(elements, Scores::kPerWord) / Scores::kPerWord; }
 
@@ -194,13 +207,17 @@ struct Attention {
       const float* bias = a.bias;
       if (bias != nullptr) bias += head * a.bias_head_stride + (row + i) * a.bias_row_stride + key;
       const int64_t seen = max_of(0, min_of(count, visible(a, row + i) - key));
+      float* own = scores + i * kKeys;
+      // Without a bias the scale waits until the weights are made, unless it turns maxima into minima.
+      const bool scaled = Scores::kCoded || bias != nullptr || a.scale <= 0.0f;
       if constexpr (Scores::kCoded)
-        Scores::scale_row(scores + i * kKeys, seen, scratch[at.row_starts + r + i], scratch[at.row_factors + r + i],
+        Scores::scale_row(own, seen, scratch[at.row_starts + r + i], scratch[at.row_factors + r + i],
                           scratch + at.key_scales + at.slot(key) * kKeys, bias);
-      else if (bias != nullptr || !Scores::kScaledQueries)
-        Scores::scale_row(scores + i * kKeys, seen, Scores::kScaledQueries ? 1.0f : a.scale * kLog2e, bias);
-      factors[i] = weigh_row<Values>(scores + i * kKeys, seen, padded, scratch + at.largest + r + i,
-                                     scratch + at.sum + (r + i) * kWidth);
+      else if (scaled)
+        Scores::scale_row(own, seen, score_scale(a), bias);
+      for (int64_t j = seen; j < padded; ++j) own[j] = -__builtin_inff();
+      factors[i] = weigh_row<Values>(own, padded, scaled ? 1.0f : score_scale(a), row_maxima(own, 0, padded, set(-__builtin_inff())),
+                                     scratch + at.largest + r + i, scratch + at.sum + (r + i) * kWidth);
     }
     accumulate(scores, v, rows, round_up(count, Values::kPerWord) / Values::kPerWord, at.padded_d, factors,
                scratch + at.out + r * at.padded_d);

@@ -25,6 +25,7 @@ struct PairDot {
   }
   NIBBLE_INLINE Vec weight_value(Vec x, Vec y, Vec sums) { return query_key(x, y, sums); }
 
+  NIBBLE_INLINE Vec exp2(Vec x) { return exp2_flushing(x); }
   NIBBLE_INLINE void put_weights(float* row, int64_t j, Vec codes) {
     const __m256i words = _mm256_cvtps_epi32(codes.v);
     const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));

@@ -29,6 +29,7 @@ struct QuadDot {
     return {_mm256_castsi256_ps(_mm256_dpbusd_avx_epi32(bits(sums), bits(weight), bits(values)))};
   }
 
+  NIBBLE_INLINE Vec exp2(Vec x) { return exp2_flushing(x); }
   NIBBLE_INLINE void put_weights(float* row, int64_t j, Vec codes) {
     const __m256i words = _mm256_cvtps_epi32(codes.v);
     const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));

@@ -28,6 +28,7 @@ struct QuadDot {
   }
   NIBBLE_INLINE Vec weight_value(Vec x, Vec y, Vec sums) { return query_key(x, y, sums); }
 
+  NIBBLE_INLINE Vec exp2(Vec x) { return exp2_flushing(x); }
   NIBBLE_INLINE void put_weights(float* row, int64_t j, Vec codes) {
     const int16x4_t halves = vqmovn_s32(vcvtnq_s32_f32(codes.v));
     const int8x8_t narrow = vqmovn_s16(vcombine_s16(halves, halves));

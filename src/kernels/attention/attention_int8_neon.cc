@@ -16,6 +16,7 @@ struct FloatDot {
   static Vec key_word(Vec word) { return word; }
   NIBBLE_INLINE Vec query_key(Vec x, Vec y, Vec sums) { return fma(x, y, sums); }
   NIBBLE_INLINE Vec weight_value(Vec x, Vec y, Vec sums) { return fma(x, y, sums); }
+  NIBBLE_INLINE Vec exp2(Vec x) { return exp2_flushing(x); }
   NIBBLE_INLINE void put_weights(float* row, int64_t j, Vec codes) { store(row + j, codes); }
   NIBBLE_INLINE Vec to_float(Vec sums) { return sums; }
 };

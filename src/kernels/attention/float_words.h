@@ -7,7 +7,9 @@ namespace {
 // Sums of float products continue what stands in `out`.
 struct FloatSums {
   static constexpr bool kCoded = false;
+  static constexpr bool kWholeRows = false;
 
+  NIBBLE_INLINE Vec exp2(Vec x) { return exp2_flushing(x); }
   NIBBLE_INLINE Vec begin_sum(const float* out, float factor) { return load(out) * set(factor); }
   NIBBLE_INLINE void end_sum(float* out, float, Vec sum) { store(out, sum); }
 

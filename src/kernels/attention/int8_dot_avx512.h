@@ -28,6 +28,7 @@ struct QuadDot {
     return {_mm512_castsi512_ps(_mm512_dpbusd_epi32(bits(sums), bits(weight), bits(values)))};
   }
 
+  NIBBLE_INLINE Vec exp2(Vec x) { return exp2_coarse(x); }
   NIBBLE_INLINE void put_weights(float* row, int64_t j, Vec codes) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(reinterpret_cast<uint8_t*>(row) + j),
                      _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(codes.v)));

@@ -3,6 +3,7 @@
 //   combine(codes)                            a word a lane from kPerWord vectors of whole numbers in [-127, 127]
 //   key_word(word)                            the same as query_key wants it of keys
 //   query_key, weight_value(x, y, sums)       sums + the integer dots of words
+//   exp2(x)                                   of weights, within 1e-4
 //   put_weights(row, j, codes)                whole numbers in [0, kTop] as weights j.. of a row of words
 //   to_float(sums)
 #pragma once
@@ -32,6 +33,7 @@ template <typename T, typename Dot>
 struct CodeScores {
   static constexpr int64_t kPerWord = Dot::kPerWord;
   static constexpr bool kCoded = true;
+  static constexpr bool kScaledQueries = true;  // by scale_row
 
   NIBBLE_INLINE Vec broadcast(const float* word) { return set(*word); }
   NIBBLE_INLINE Vec multiply_add(Vec query, Vec keys, Vec sums) { return Dot::query_key(query, keys, sums); }
@@ -130,9 +132,11 @@ template <typename T, typename Dot>
 struct CodeValues {
   static constexpr int64_t kPerWord = Dot::kPerWord;
   static constexpr bool kCoded = true;
+  static constexpr bool kWholeRows = false;
 
   NIBBLE_INLINE Vec broadcast(const float* word) { return set(*word); }
   NIBBLE_INLINE Vec multiply_add(Vec weight, Vec values, Vec sums) { return Dot::weight_value(weight, values, sums); }
+  NIBBLE_INLINE Vec exp2(Vec x) { return Dot::exp2(x); }
   NIBBLE_INLINE Vec begin_sum(const float*, float) { return set(0.0f); }
   NIBBLE_INLINE void end_sum(float* out, float factor, Vec sum) {
     store(out, fma(load(out), set(factor), Dot::to_float(sum)));

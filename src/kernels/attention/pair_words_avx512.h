@@ -9,6 +9,7 @@ namespace {
 struct PairWords : FloatSums {
   static constexpr int64_t kPerWord = 2;
   static constexpr bool kScaledQueries = false;
+  static constexpr bool kWholeRows = true;
 
   NIBBLE_INLINE Vec broadcast(const float* word) { return set(*word); }
   NIBBLE_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) {
@@ -35,11 +36,25 @@ struct PairWords : FloatSums {
     return {_mm512_castsi512_ps(_mm512_or_si512(bits(tokens[1], c, d), low))};
   }
 
-  // In place: weight j of a row lies before score j.
-  NIBBLE_INLINE Vec store_weights(float* row, int64_t j, Vec weights) {
-    BFloat16* halves = reinterpret_cast<BFloat16*>(row) + j;
-    store(halves, weights);
-    return load(halves);
+  // In place: weight j of a row lies before score j. Two vectors of weights become one of pairs, which its dot product with ones sums.
+  static Vec weigh(float* row, int64_t padded, float scale, float top) {
+    const Vec factor = set(scale), start = set(-top);
+    const __m512bh ones = (__m512bh)_mm512_set1_epi16(0x3f80);
+    BFloat16* halves = reinterpret_cast<BFloat16*>(row);
+    __m512 total = _mm512_setzero_ps();
+    int64_t j = 0;
+    for (; j + 2 * kWidth <= padded; j += 2 * kWidth) {
+      const Vec low = exp2_coarse(fma(load(row + j), factor, start)), high = exp2_coarse(fma(load(row + j + kWidth), factor, start));
+      const __m512bh pairs = _mm512_cvtne2ps_pbh(high.v, low.v);
+      _mm512_storeu_si512(halves + j, (__m512i)pairs);
+      total = _mm512_dpbf16_ps(total, pairs, ones);
+    }
+    if (j < padded) {
+      const __m512bh pairs = _mm512_cvtne2ps_pbh(_mm512_setzero_ps(), exp2_coarse(fma(load(row + j), factor, start)).v);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(halves + j), _mm512_castsi512_si256((__m512i)pairs));
+      total = _mm512_dpbf16_ps(total, pairs, ones);
+    }
+    return {total};
   }
 };
 

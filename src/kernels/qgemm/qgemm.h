@@ -4,7 +4,7 @@
 // p is the Int8 code or the Int4 panel weight. The integer sum is bit-equal on every ISA and for every split. Weights stay
 // packed; one block of panels is expanded to bytes in scratch unless the kernel reads them in place.
 // The float epilogue is evaluated as  fma(float(sum), a_scale · s, fma chain of the branch in order j, then + bias, then
-// + residual), in this order everywhere. With a gate the weight holds 2N channels, values and then gates, both rounded to C's type, and
+// + residual), in this order everywhere, but that kernels with bf16 dot products round h to bf16 and sum the branch by pairs. With a gate the weight holds 2N channels, values and then gates, both rounded to C's type, and
 //   C[m, n] = value[m, n] · gelu(gate[m, n])           (GEGLU; no residual)
 #pragma once
 

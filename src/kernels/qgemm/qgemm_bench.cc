@@ -84,7 +84,7 @@ BenchRow bench_grouped(Context& context, const BenchShape& s) {
   p.conv = s.side > 0 ? &o.conv : nullptr;
   p.weight = o.weight();
   p.c = o.c.data(), p.c_stride = s.n;
-  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, o.shape, false));
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, o.shape, false, s.m));
   const double seconds = best_cpu_seconds([&] { run_qgemm_grouped(kernel, p, 0, s.m, 0, s.n, scratch.data()); });
   return {kernel.name, describe(s, WeightKind::Int4, 0) + " x int4", work_of(s), seconds, 0};
 }

@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "kernels/gemm/tap_rows.h"
 #include "kernels/qgemm/gated.h"
+#include "kernels/qgemm/rows_read.h"
 #include "kernels/qgemm/table.h"
 #include "kernels/simd/select.h"
 
@@ -75,21 +75,6 @@ int64_t input_rows_of(const QGemmProblem& p) {
   return p.m / (p.conv->out_height * p.conv->out_width) * p.conv->height * p.conv->width;
 }
 
-// The rows of a that the rows [m_begin, m_end) of C read.
-struct RowRange {
-  int64_t begin, end;
-};
-
-RowRange rows_read(const QGemmProblem& p, int64_t m_begin, int64_t m_end) {
-  if (p.conv == nullptr) return {m_begin, m_end};
-  const ConvGeometry& g = *p.conv;
-  const auto line = [&](const Pixel& at, int64_t tap) {
-    const int64_t y = std::clamp<int64_t>(at.y * g.stride + tap - g.pad_top, 0, g.height * g.upsample - 1);
-    return (at.image * g.height + y / g.upsample) * g.width;
-  };
-  return {line(pixel_at(g, m_begin), 0), line(pixel_at(g, m_end - 1), g.kernel_h - 1) + g.width};
-}
-
 // Expands the rows in one go where they fit into the scratch memory.
 bool expand_ahead(const QGemmKernel& kernel, const QGemmProblem& p, const RowRange& rows, const Scratch& scratch) {
   if (kernel.expand_row == nullptr || rows.end - rows.begin > scratch.ahead_rows) return false;
@@ -101,18 +86,8 @@ bool expand_ahead(const QGemmKernel& kernel, const QGemmProblem& p, const RowRan
   return true;
 }
 
-// Which row of a a pointer into it points to; products are whole numbers: no division.
-struct RowNumber {
-  const std::byte* a;
-  double rows_per_byte;
-  explicit RowNumber(const QGemmProblem& p) : a(reinterpret_cast<const std::byte*>(p.a)), rows_per_byte(1.0 / static_cast<double>(p.a_stride)) {}
-  int64_t operator()(const void* row) const {
-    return static_cast<int64_t>(static_cast<double>(static_cast<const std::byte*>(row) - a) * rows_per_byte + 0.5);
-  }
-};
-
 void find_expanded(const QGemmKernel& kernel, const QGemmProblem& p, const RowRange& rows, const Scratch& scratch) {
-  const RowNumber number(p);
+  const RowNumber number(p.a, p.a_stride);
   const size_t bytes = kernel.expanded_bytes(p.weight.shape.padded_k());
   for (int64_t at = 0; at < p.weight.shape.taps * kernel.mr; ++at) {
     const bool outside = scratch.rows[at] == scratch.zeros;
@@ -145,7 +120,7 @@ void expand_rows(const QGemmKernel& kernel, const QuantShape& s, const Scratch& 
 void gather(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int m_count, const Scratch& scratch, float* scales,
             int32_t* sums) {
   const int64_t pixels = p.conv == nullptr ? 1 : p.conv->out_height * p.conv->out_width;
-  const RowNumber number(p);
+  const RowNumber number(p.a, p.a_stride);
   for (int i = 0; i < kernel.mr; ++i) {
     const int64_t row = m + std::min(i, m_count - 1);
     scales[i] = p.a_scales[row / pixels];
@@ -228,7 +203,7 @@ void run_qgemm(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m_begin
   const Scratch scratch =
       divide(kernel, p.weight.shape, p.gate != nullptr, input_rows_of(p), reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
   std::memset(scratch.zeros, 0, static_cast<size_t>(p.weight.shape.padded_k()));
-  const RowRange rows = rows_read(p, m_begin, m_end);
+  const RowRange rows = rows_read(p.conv, m_begin, m_end);
   const bool ahead = expand_ahead(kernel, p, rows, scratch);
   const int64_t block = (p.gate != nullptr ? scratch.block_panels / 2 : scratch.block_panels) * kernel.nr, half = p.weight.shape.n / 2;
   for (int64_t n = n_begin; n < n_end; n += block) {

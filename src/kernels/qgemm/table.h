@@ -38,6 +38,7 @@ struct QGemmKernel {
   void (*expand_row)(const int8_t* row, int64_t padded_k, void* out);
   size_t (*expanded_bytes)(int64_t padded_k);
   bool wants_sums;  // reads QTileArgs::sums
+  bool bf16_branch = false;  // h rounded to bf16, products of a pair added at once
 };
 
 #define X(name) extern const QGemmKernel name;

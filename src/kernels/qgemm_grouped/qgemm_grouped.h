@@ -40,7 +40,8 @@ struct QGemmGroupedProblem {
   const EltwiseKernel* gate;  // as in qgemm.h
 };
 
-size_t qgemm_grouped_scratch_bytes(const QGemmGroupedKernel& kernel, const QuantShape& shape, bool gated);
+// Scratch of one thread for problems whose a has `input_rows` rows.
+size_t qgemm_grouped_scratch_bytes(const QGemmGroupedKernel& kernel, const QuantShape& shape, bool gated, int64_t input_rows);
 void run_qgemm_grouped(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& problem, int64_t m_begin, int64_t m_end,
                        int64_t n_begin, int64_t n_end, void* scratch);
 

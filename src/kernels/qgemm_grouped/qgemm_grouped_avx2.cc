@@ -19,7 +19,7 @@ NIBBLE_KERNEL void expand(const QuantWeightView& w, int64_t first, void* panel) 
 }
 
 // Dots of one step into acc [4][2], scaled.
-NIBBLE_INLINE void add_step(const int8_t* const a[kMr], const float* scales, const int32_t* starts, const uint8_t* b, int64_t count,
+NIBBLE_INLINE void add_step(const int8_t* const a[kMr], const float scales[kMr], const int32_t starts[kMr], const uint8_t* b, int64_t count,
                             const float* ratios, __m256 acc[kMr][2]) {
   __m256i sums[kMr][2];
 #pragma GCC unroll 4
@@ -54,16 +54,20 @@ NIBBLE_INLINE void accumulate(const QGroupedTileArgs& args, float* out) {
 #pragma GCC unroll 4
   for (int i = 0; i < kMr; ++i) acc[i][0] = acc[i][1] = _mm256_setzero_ps();
   const uint8_t* b = static_cast<const uint8_t*>(args.panel);
-  const float *scales = args.scales, *ratios = args.ratios;
-  const int32_t* starts = args.starts;
-  for (int64_t tap = 0; tap < args.taps; ++tap, b += args.padded_k * kNr)
-    for (int64_t step = 0; step < args.steps; ++step, scales += kMr, starts += kMr) {
+  const float* ratios = args.ratios;
+  for (int64_t tap = 0; tap < args.taps; ++tap, b += args.padded_k * kNr, ratios += args.groups * kNr)
+    for (int64_t step = 0; step < args.steps; ++step) {
       const int64_t k = step * args.step, count = k + args.step < args.padded_k ? args.step : args.padded_k - k;
       const int8_t* a[kMr];
+      float scales[kMr];
+      int32_t starts[kMr];
 #pragma GCC unroll 4
-      for (int i = 0; i < kMr; ++i) a[i] = static_cast<const int8_t*>(args.rows[tap * kMr + i]) + k;
-      add_step(a, scales, starts, b + k * kNr, count, ratios, acc);
-      if ((step + 1) % args.steps_per_ratio == 0 || step + 1 == args.steps) ratios += kNr;
+      for (int i = 0; i < kMr; ++i) {
+        a[i] = static_cast<const int8_t*>(args.rows[tap * kMr + i]) + k;
+        scales[i] = args.scales[tap * kMr + i][step >> args.scale_shift];
+        starts[i] = args.starts[tap * kMr + i][step];
+      }
+      add_step(a, scales, starts, b + k * kNr, count, ratios + (step >> args.ratio_shift) * kNr, acc);
     }
 #pragma GCC unroll 4
   for (int i = 0; i < kMr; ++i) {

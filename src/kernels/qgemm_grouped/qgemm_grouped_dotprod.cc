@@ -35,7 +35,7 @@ NIBBLE_KERNEL void expand(const QuantWeightView& w, int64_t first, void* panel) 
   }
 
 // Dots of one step and eight columns, scaled, into sums [4][2].
-NIBBLE_INLINE void add_step(const int8_t* const a[kMr], const int8_t* b, int64_t count, const float* scales, const float* ratios,
+NIBBLE_INLINE void add_step(const int8_t* const a[kMr], const int8_t* b, int64_t count, const float scales[kMr], const float* ratios,
                             float32x4_t sums[kMr][2]) {
   int32x4_t acc[kMr][2];
 #pragma GCC unroll 4
@@ -63,16 +63,20 @@ NIBBLE_INLINE void accumulate(const QGroupedTileArgs& args, float* out) {
 #pragma GCC unroll 4
   for (int i = 0; i < kMr; ++i) left[i][0] = left[i][1] = right[i][0] = right[i][1] = vdupq_n_f32(0.0f);
   const int8_t* b = static_cast<const int8_t*>(args.panel);
-  const float *scales = args.scales, *ratios = args.ratios;
-  for (int64_t tap = 0; tap < args.taps; ++tap, b += args.padded_k * kNr)
-    for (int64_t step = 0; step < args.steps; ++step, scales += kMr) {
+  const float* ratios = args.ratios;
+  for (int64_t tap = 0; tap < args.taps; ++tap, b += args.padded_k * kNr, ratios += args.groups * kNr)
+    for (int64_t step = 0; step < args.steps; ++step) {
       const int64_t k = step * args.step, count = k + args.step < args.padded_k ? args.step : args.padded_k - k;
       const int8_t* a[kMr];
+      float scales[kMr];
 #pragma GCC unroll 4
-      for (int i = 0; i < kMr; ++i) a[i] = static_cast<const int8_t*>(args.rows[tap * kMr + i]) + k;
-      add_step(a, b + k * kNr, count, scales, ratios, left);
-      add_step(a, b + k * kNr + 32, count, scales, ratios + 8, right);
-      if ((step + 1) % args.steps_per_ratio == 0 || step + 1 == args.steps) ratios += kNr;
+      for (int i = 0; i < kMr; ++i) {
+        a[i] = static_cast<const int8_t*>(args.rows[tap * kMr + i]) + k;
+        scales[i] = args.scales[tap * kMr + i][step >> args.scale_shift];
+      }
+      const float* ratio = ratios + (step >> args.ratio_shift) * kNr;
+      add_step(a, b + k * kNr, count, scales, ratio, left);
+      add_step(a, b + k * kNr + 32, count, scales, ratio + 8, right);
     }
 #pragma GCC unroll 4
   for (int i = 0; i < kMr; ++i) {

@@ -25,11 +25,10 @@ void tile(DType dtype, const QGroupedTileArgs& args) {
   for (int64_t tap = 0; tap < args.taps; ++tap, b += args.padded_k * kNr)
     for (int64_t step = 0; step < args.steps; ++step) {
       const int64_t begin = step * args.step, end = begin + args.step < args.padded_k ? begin + args.step : args.padded_k;
-      const int64_t groups = (args.steps + args.steps_per_ratio - 1) / args.steps_per_ratio;
-      const float* ratio = args.ratios + (tap * groups + step / args.steps_per_ratio) * kNr;
+      const float* ratio = args.ratios + (tap * args.groups + (step >> args.ratio_shift)) * kNr;
       for (int i = 0; i < kMr; ++i) {
         const int8_t* a = static_cast<const int8_t*>(args.rows[tap * kMr + i]);
-        const float scale = args.scales[(tap * args.steps + step) * kMr + i];
+        const float scale = args.scales[tap * kMr + i][step >> args.scale_shift];
         for (int j = 0; j < kNr; ++j) {
           int32_t dot = 0;
           for (int64_t k = begin; k < end; ++k) dot += a[k] * b[k * kNr + j];

@@ -122,7 +122,7 @@ void check(const QGemmGroupedKernel& kernel, const Case& c) {
   const Trial t(c, 23);
   std::vector<T> out(static_cast<size_t>(t.c.m * t.c.n)), residual;
   for (const float v : t.residual) residual.push_back(from_float<T>(v));
-  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, false));
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, false, t.a_rows));
   QGemmGroupedProblem p = t.problem(out.data());
   p.residual = c.residual ? residual.data() : nullptr;
   // Two pieces in both directions, as threads would split it.
@@ -149,7 +149,7 @@ void check_gated(const QGemmGroupedKernel& kernel, const Case& c) {
   const Trial t(c, 29);
   const int64_t columns = c.n / 2, cut = columns / 2 / kernel.nr * kernel.nr;
   std::vector<T> out(static_cast<size_t>(c.m * columns));
-  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, true));
+  std::vector<std::byte> scratch(qgemm_grouped_scratch_bytes(kernel, t.shape, true, t.a_rows));
   QGemmGroupedProblem p = t.problem(out.data());
   p.gate = &select_eltwise(detect_cpu(), kernel.dtype);
   p.c_stride = columns;

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "kernels/gemm/tap_rows.h"
 #include "kernels/qgemm/gated.h"
+#include "kernels/qgemm/rows_read.h"
 #include "kernels/qgemm_grouped/table.h"
 #include "kernels/simd/select.h"
 
@@ -23,13 +23,14 @@ struct Scratch {
   int64_t block_panels;
   std::byte* panels;
   float* ratios;       // [block_panels][taps][groups][nr]
-  const void** rows;   // [taps][mr]
-  float* scales;       // [taps][steps][mr]
-  int32_t* starts;     // [taps][steps][mr]
+  const void** rows;       // [taps][mr]
+  const float** scales;    // [taps][mr]
+  const int32_t** starts;  // [taps][mr]
+  int32_t* row_starts;     // [input rows + 1][steps], the last those of the padding
   std::byte* halves;   // [mr][values | gates] of a block's columns
 };
 
-Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, bool gated, std::byte* memory, size_t* used) {
+Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, bool gated, int64_t input_rows, std::byte* memory, size_t* used) {
   size_t at = 0;
   const auto take = [&](size_t bytes) {
     std::byte* piece = memory == nullptr ? nullptr : memory + at;
@@ -42,10 +43,12 @@ Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, bool gated
   out.block_panels = static_cast<int64_t>(std::max<size_t>(gated ? 2 : 1, kPanelBlockBytes / out.panel_bytes));
   out.panels = take(out.panel_bytes * static_cast<size_t>(out.block_panels));
   out.ratios = reinterpret_cast<float*>(take(out.ratio_count * sizeof(float) * static_cast<size_t>(out.block_panels)));
-  out.rows = reinterpret_cast<const void**>(take(static_cast<size_t>(s.taps * kernel.mr) * sizeof(void*)));
-  const size_t step_count = static_cast<size_t>(s.taps * steps_of(s) * kernel.mr);
-  out.scales = reinterpret_cast<float*>(take(step_count * sizeof(float)));
-  out.starts = reinterpret_cast<int32_t*>(take(step_count * sizeof(int32_t)));
+  const size_t row_count = static_cast<size_t>(s.taps * kernel.mr);
+  out.rows = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));
+  out.scales = reinterpret_cast<const float**>(take(row_count * sizeof(void*)));
+  out.starts = reinterpret_cast<const int32_t**>(take(row_count * sizeof(void*)));
+  const int64_t start_count = kernel.wants_sums ? (input_rows + 1) * steps_of(s) : 0;
+  out.row_starts = reinterpret_cast<int32_t*>(take(static_cast<size_t>(start_count) * sizeof(int32_t)));
   out.halves = gated ? take(static_cast<size_t>(kernel.mr * out.block_panels * kernel.nr) * bytes_of(kernel.dtype)) : nullptr;
   *used = at;
   return out;
@@ -68,26 +71,33 @@ void find_rows(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, i
   }
 }
 
-// Scales and starts of a tile's rows, in the order in which its steps read them.
-void gather(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, const Scratch& scratch) {
+// What takes the weights' + 8 back, for the rows that will be read and the padding.
+void make_starts(const QGemmGroupedProblem& p, const RowRange& rows, const Scratch& scratch) {
   const QuantShape& s = p.weight.shape;
-  const int64_t step = step_of(s), steps = steps_of(s), mr = kernel.mr, blocks = s.padded_k() / 32;
-  const int64_t groups = (s.padded_k() + kActivationGroup - 1) / kActivationGroup;
-  const double rows_per_byte = 1.0 / static_cast<double>(p.a_stride);  // products are whole numbers: no division
-  for (int64_t i = 0; i < s.taps * mr; ++i) {
-    const int8_t* row = static_cast<const int8_t*>(scratch.rows[i]);
-    const bool is_pad = row == p.pad_codes;
-    const int64_t at = is_pad ? 0 : static_cast<int64_t>(static_cast<double>(row - p.a) * rows_per_byte + 0.5);
-    const float* from = is_pad ? p.pad_scales : p.a_scales + at * groups;
-    float* scale = scratch.scales + i / mr * steps * mr + i % mr;
-    for (int64_t j = 0; j < steps; ++j) scale[j * mr] = from[j * step / kActivationGroup];
-    if (!kernel.wants_sums) continue;
-    const int32_t* sums = is_pad ? p.pad_sums : p.sums + at * blocks;
-    int32_t* start = scratch.starts + i / mr * steps * mr + i % mr;
-    for (int64_t j = 0; j < steps; ++j) {
-      const int64_t first = j * step / 32;
-      start[j * mr] = -8 * (sums[first] + (step == 64 && first + 1 < blocks ? sums[first + 1] : 0));
+  const int64_t step = step_of(s), steps = steps_of(s), blocks = s.padded_k() / 32;
+  const auto make = [&](const int32_t* sums, int32_t* to) {
+    if (step == 32) {
+      for (int64_t j = 0; j < steps; ++j) to[j] = -8 * sums[j];
+      return;
     }
+    for (int64_t j = 0; j < blocks / 2; ++j) to[j] = -8 * (sums[2 * j] + sums[2 * j + 1]);
+    if (blocks % 2 != 0) to[steps - 1] = -8 * sums[blocks - 1];
+  };
+  int32_t* to = scratch.row_starts;
+  for (int64_t r = rows.begin; r < rows.end; ++r, to += steps) make(p.sums + r * blocks, to);
+  if (p.conv != nullptr) make(p.pad_sums, to);
+}
+
+// The scales and starts of a tile's rows.
+void find_scales(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, const RowRange& rows, const Scratch& scratch) {
+  const QuantShape& s = p.weight.shape;
+  const int64_t steps = steps_of(s), groups = (s.padded_k() + kActivationGroup - 1) / kActivationGroup;
+  const RowNumber number(p.a, p.a_stride);
+  for (int64_t i = 0; i < s.taps * kernel.mr; ++i) {
+    const bool is_pad = scratch.rows[i] == p.pad_codes;
+    const int64_t row = is_pad ? rows.end : number(scratch.rows[i]);
+    scratch.scales[i] = is_pad ? p.pad_scales : p.a_scales + row * groups;
+    scratch.starts[i] = scratch.row_starts + (row - rows.begin) * steps;
   }
 }
 
@@ -129,7 +139,9 @@ void run_tiles(const QGemmGroupedKernel& kernel, const QGemmGroupedProblem& p, i
   args.padded_k = p.weight.shape.padded_k();
   args.step = step_of(p.weight.shape);
   args.steps = steps_of(p.weight.shape);
-  args.steps_per_ratio = p.weight.shape.group / args.step;
+  args.groups = p.weight.shape.groups();
+  args.scale_shift = args.step < kActivationGroup;
+  args.ratio_shift = p.weight.shape.group > args.step;
   args.m_count = m_count;
   args.c_stride = strip.c_stride;
   args.residual_stride = p.residual_stride;
@@ -168,9 +180,9 @@ int qgemm_grouped_row_tile(const QGemmGroupedKernel& kernel) { return kernel.mr;
 int qgemm_grouped_column_tile(const QGemmGroupedKernel& kernel) { return kernel.nr; }
 const char* qgemm_grouped_name(const QGemmGroupedKernel& kernel) { return kernel.name; }
 
-size_t qgemm_grouped_scratch_bytes(const QGemmGroupedKernel& kernel, const QuantShape& shape, bool gated) {
+size_t qgemm_grouped_scratch_bytes(const QGemmGroupedKernel& kernel, const QuantShape& shape, bool gated, int64_t input_rows) {
   size_t used = 0;
-  divide(kernel, shape, gated, nullptr, &used);
+  divide(kernel, shape, gated, input_rows, nullptr, &used);
   return used + kAlign;
 }
 
@@ -178,9 +190,11 @@ void run_qgemm_grouped(const QGemmGroupedKernel& kernel, const QGemmGroupedProbl
                        int64_t n_begin, int64_t n_end, void* memory) {
   if (m_begin >= m_end) return;
   NIBBLE_DCHECK(n_begin % kernel.nr == 0 && p.weight.shape.kind == WeightKind::Int4);
+  const RowRange rows = rows_read(p.conv, m_begin, m_end);
   size_t used = 0;
   const Scratch scratch =
-      divide(kernel, p.weight.shape, p.gate != nullptr, reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
+      divide(kernel, p.weight.shape, p.gate != nullptr, rows.end - rows.begin, reinterpret_cast<std::byte*>(aligned(reinterpret_cast<size_t>(memory))), &used);
+  if (kernel.wants_sums) make_starts(p, rows, scratch);
   const int64_t block = (p.gate != nullptr ? scratch.block_panels / 2 : scratch.block_panels) * kernel.nr, half = p.weight.shape.n / 2;
   for (int64_t n = n_begin; n < n_end; n += block) {
     const int64_t block_end = std::min(n + block, n_end);
@@ -190,7 +204,7 @@ void run_qgemm_grouped(const QGemmGroupedKernel& kernel, const QGemmGroupedProbl
     for (int64_t m = m_begin; m < m_end; m += kernel.mr) {
       const int m_count = static_cast<int>(std::min<int64_t>(kernel.mr, m_end - m));
       find_rows(kernel, p, m, m_count, scratch);
-      gather(kernel, p, scratch);
+      find_scales(kernel, p, rows, scratch);
       run_block(kernel, p, m, m_count, n, block_end, scratch);
     }
   }

@@ -8,11 +8,11 @@ namespace nibble::kernels {
 
 // One tile of mr rows x nr columns. A step is what one pair of scales covers: 32 or 64 codes along k, the last perhaps fewer.
 struct QGroupedTileArgs {
-  const void* const* rows;     // [taps][mr], rows past m_count repeat
-  const float* scales;         // [taps][steps][mr] of the activations
-  const int32_t* starts;       // [taps][steps][mr] -8 · sum of the codes, where the kernel wants sums
-  int64_t taps, padded_k, step, steps;
-  int64_t steps_per_ratio;     // 2 for weight groups of 128, otherwise 1
+  const void* const* rows;       // [taps][mr], rows past m_count repeat
+  const float* const* scales;    // [taps][mr] the row's scales, one for every 1 << scale_shift steps
+  const int32_t* const* starts;  // [taps][mr] the row's -8 · sum of codes, one a step, where the kernel wants sums
+  int64_t taps, padded_k, step, steps, groups;
+  int scale_shift, ratio_shift;  // 1 where two steps share a scale (steps of 32) or a ratio (weight groups of 128), otherwise 0
   const void* panel;
   const float* ratios;         // [taps][groups][nr] = r / 128
   int m_count, n_count;

@@ -15,17 +15,18 @@ NIBBLE_INLINE void accumulate(const QGroupedTileArgs& args, float* out) {
   NIBBLE_UNROLL
   for (int i = 0; i < mr; ++i) NIBBLE_UNROLL for (int j = 0; j < columns; ++j) sums[i][j] = set(0.0f);
   const uint8_t* b = static_cast<const uint8_t*>(args.panel);
-  const float *scales = args.scales, *ratios = args.ratios;
-  const int32_t* starts = args.starts;
-  for (int64_t tap = 0; tap < args.taps; ++tap)
-    for (int64_t step = 0; step < args.steps; ++step, scales += mr, starts += mr) {
+  const void* const* rows = args.rows;
+  const float *const *scales = args.scales, *ratios = args.ratios;
+  const int32_t* const* starts = args.starts;
+  for (int64_t tap = 0; tap < args.taps; ++tap, rows += mr, scales += mr, starts += mr, ratios += args.groups * nr)
+    for (int64_t step = 0; step < args.steps; ++step) {
       const int32_t* a[mr];
       Integers acc[mr][columns];
       NIBBLE_UNROLL
       for (int i = 0; i < mr; ++i) {
-        a[i] = reinterpret_cast<const int32_t*>(static_cast<const int8_t*>(args.rows[tap * mr + i]) + step * args.step);
+        a[i] = reinterpret_cast<const int32_t*>(static_cast<const int8_t*>(rows[i]) + step * args.step);
         NIBBLE_UNROLL
-        for (int j = 0; j < columns; ++j) acc[i][j] = start(starts[i]);
+        for (int j = 0; j < columns; ++j) acc[i][j] = start(starts[i][step]);
       }
       const int64_t left = args.padded_k - step * args.step, quads = (left < args.step ? left : args.step) / 4;
       for (int64_t k = 0; k < quads; ++k, b += 4 * nr) {
@@ -39,10 +40,10 @@ NIBBLE_INLINE void accumulate(const QGroupedTileArgs& args, float* out) {
           for (int j = 0; j < columns; ++j) acc[i][j] = dot(acc[i][j], w[j], x);
         }
       }
+      const float* ratio = ratios + (step >> args.ratio_shift) * nr;
       NIBBLE_UNROLL
       for (int i = 0; i < mr; ++i) NIBBLE_UNROLL for (int j = 0; j < columns; ++j)
-        sums[i][j] = fma(to_floats(acc[i][j]), set(scales[i]) * load(ratios + j * width), sums[i][j]);
-      if ((step + 1) % args.steps_per_ratio == 0 || step + 1 == args.steps) ratios += nr;
+        sums[i][j] = fma(to_floats(acc[i][j]), set(scales[i][step >> args.scale_shift]) * load(ratio + j * width), sums[i][j]);
     }
   NIBBLE_UNROLL
   for (int i = 0; i < mr; ++i) NIBBLE_UNROLL for (int j = 0; j < columns; ++j) store(out + i * nr + j * width, sums[i][j]);
