@@ -204,12 +204,6 @@ class LayerOracle {
     return l_.c.bias ? x + l_.bias[static_cast<size_t>(n)] : x;
   }
 
-  // Four deviations of a sum whose terms are each off by at most 2^-8, as weights rounded to bf16 are; of few terms the largest.
-  double bf16_weights(double size) const {
-    const double terms = static_cast<double>(l_.c.shape.taps * l_.c.shape.k);
-    return 0x1p-8 * size * std::min(1.0, 4.0 / std::sqrt(3.0 * terms));
-  }
-
   double tolerance(double size) const {
     const double terms = static_cast<double>(l_.c.shape.taps * l_.c.shape.k + l_.c.rank);
     return 2 * 0x1p-23 * std::sqrt(terms) * size;
