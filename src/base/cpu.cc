@@ -7,6 +7,8 @@
 #include <sys/auxv.h>
 #endif
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "base/error.h"
@@ -112,6 +114,16 @@ CpuMask parse_cpu_mask(std::string_view name) {
   for (const IsaRow& row : kIsas)
     if (name == row.name) return {bit(row.isa) | row.implies};
   fail(ErrorCode::InvalidArgument, "processor feature '{}': want one of {}", name, names());
+}
+
+size_t second_level_cache() {
+  static const size_t bytes = [] {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    if (const long told = ::sysconf(_SC_LEVEL2_CACHE_SIZE); told > 0) return static_cast<size_t>(told);
+#endif
+    return size_t{512} << 10;
+  }();
+  return bytes;
 }
 
 std::vector<CpuMask> narrower_masks(CpuMask mask) {

@@ -2,6 +2,7 @@
 // neon, dotprod, i8mm).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,6 +37,9 @@ CpuMask usable_cpu();
 // `name` and every feature it builds on, e.g. "avx512" -> scalar, avx2, avx512.
 CpuMask parse_cpu_mask(std::string_view name);
 std::string to_string(CpuMask mask);  // best feature first: "avx512 avx2 scalar"
+
+// Of one core, in bytes; half a megabyte where the system does not tell. What kernels read again and again should fit into it.
+size_t second_level_cache();
 
 // Every mask that NIBBLE_CPU could narrow `mask` to, scalar first.
 std::vector<CpuMask> narrower_masks(CpuMask mask);

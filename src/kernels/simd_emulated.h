@@ -192,6 +192,23 @@ NIBBLE_EMULATED __m512 nibble_i32gather_ps(__m512i index, const void* p, int sca
   NIBBLE_LANES(__m512, 16, memcpy(&r.f32[i], (const char*)p + (int64_t)a.i32[i] * scale, 4));
 }
 
+NIBBLE_EMULATED __m512i nibble_maskz_loadu_epi16_512(unsigned mask, const void* p) {
+  NIBBLE_LANES(__m512i, 32, if (mask >> i & 1) memcpy(&r.u16[i], (const char*)p + 2 * i, 2));
+}
+NIBBLE_EMULATED __m512i nibble_permutexvar_epi16(__m512i index, __m512i x) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(index);
+  NIBBLE_LANES(__m512i, 32, r.u16[i] = a.u16[b.u16[i] & 31]);
+}
+// What rounding down leaves, as the only control that is used asks.
+NIBBLE_EMULATED __m512 nibble_reduce_ps(__m512 v, int) {
+  const NibbleLanes a = nibble_lanes(v);
+  NIBBLE_LANES(__m512, 16, r.f32[i] = a.f32[i] - floorf(a.f32[i]));
+}
+NIBBLE_EMULATED __m512 nibble_maskz_scalef_ps(unsigned mask, __m512 x, __m512 y) {
+  const NibbleLanes a = nibble_lanes(x), b = nibble_lanes(y);
+  NIBBLE_LANES(__m512, 16, if (mask >> i & 1) r.f32[i] = a.f32[i] * exp2f(floorf(b.f32[i])));
+}
+
 // Sums of four products of unsigned and signed bytes.
 template <typename Vector>
 NIBBLE_EMULATED Vector nibble_dpbusd(Vector sum, Vector x, Vector y) {
@@ -230,6 +247,14 @@ NIBBLE_EMULATED __m512i nibble_srli_epi16(__m512i x, unsigned n) {
   NIBBLE_LANES(__m512i, 32, r.u16[i] = (uint16_t)(a.u16[i] >> n));
 }
 
+#undef _mm512_permutexvar_epi16
+#undef _mm512_maskz_scalef_ps
+#define _mm512_maskz_loadu_epi16(mask, p) nibble_maskz_loadu_epi16_512(mask, p)
+#define _mm512_permutexvar_epi16(index, x) nibble_permutexvar_epi16(index, x)
+#define _mm512_reduce_ps(v, control) nibble_reduce_ps(v, control)
+#define _mm512_maskz_scalef_ps(mask, x, y) nibble_maskz_scalef_ps(mask, x, y)
+#define _mm512_cvtneps_pbh(v) nibble_cvtneps_bf16(v)
+#define _mm512_cvtne2ps_pbh(high, low) nibble_cvtne2ps_bf16(high, low)
 #undef _mm256_dpbusd_avx_epi32
 #undef _mm512_dpbusd_epi32
 #undef _mm512_mulhrs_epi16

@@ -227,8 +227,8 @@ struct Eltwise {
     }
   }
 
-  static constexpr EltwiseKernel kernel(const char* name, DType dtype) {
-    return {name,          kIsa,      dtype, unary, binary,   binary_row, binary_column,
+  static constexpr EltwiseKernel kernel(const char* name, DType dtype, Isa isa = kIsa) {
+    return {name,          isa,       dtype, unary, binary,   binary_row, binary_column,
             binary_scalar, scale_add, clamp, glu,   modulate, gated_add};
   }
 };

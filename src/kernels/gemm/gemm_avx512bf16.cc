@@ -10,11 +10,13 @@ size_t panel_bytes(int64_t taps, int64_t k) {
   return static_cast<size_t>(taps * ((k + 1) / 2) * kNr) * 2 * sizeof(uint16_t);
 }
 
+NIBBLE_INLINE __m512i bf16_lanes(const float* x) { return _mm512_cvtepu16_epi32(to_bf16_bits(_mm512_loadu_ps(x))); }
+
 // Float rows of an even and an odd k become a row of pairs; `odd` may be null.
 NIBBLE_INLINE void store_pairs(const float* even, const float* odd, uint32_t* out) {
   for (int j = 0; j < kNr; j += 16) {
-    __m512i pair = round_to_bf16(_mm512_loadu_ps(even + j));
-    if (odd != nullptr) pair = _mm512_or_si512(pair, _mm512_slli_epi32(round_to_bf16(_mm512_loadu_ps(odd + j)), 16));
+    __m512i pair = bf16_lanes(even + j);
+    if (odd != nullptr) pair = _mm512_or_si512(pair, _mm512_slli_epi32(bf16_lanes(odd + j), 16));
     _mm512_storeu_si512(out + j, pair);
   }
 }

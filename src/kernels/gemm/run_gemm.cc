@@ -10,7 +10,6 @@
 namespace nibble::kernels {
 namespace {
 
-constexpr size_t kPanelBlockBytes = 256 * 1024, kFewPanelsBytes = 384 * 1024;
 constexpr size_t kAlign = 64;
 constexpr int64_t kLine = 64;  // bytes of a cache line
 constexpr int64_t kPrefetchBytes = 16 * 1024;
@@ -30,7 +29,7 @@ struct Scratch {
 
 // Panels that share the L2 cache with the rows. Few large ones may take more of it, so that rows are read less often.
 int64_t block_panels(size_t panel_bytes) {
-  const size_t usual = kPanelBlockBytes / panel_bytes, large = std::min<size_t>(kFewPanelsBytes / panel_bytes, 4);
+  const size_t usual = second_level_cache() / 2 / panel_bytes, large = std::min<size_t>(second_level_cache() / 4 * 3 / panel_bytes, 4);
   return static_cast<int64_t>(std::max<size_t>({usual, large, 1}));
 }
 

@@ -27,14 +27,15 @@ inline Pixel pixel_at(const ConvGeometry& g, int64_t m) {
 // The input rows that the taps of one output pixel read: rows[tap * mr].
 inline void find_taps(const ConvGeometry& g, const Pixel& p, const std::byte* a, int64_t pixel_bytes, const void* zeros,
                int mr, const void** rows) {
-  const int64_t height = g.height * g.upsample, width = g.width * g.upsample;
+  const int shift = g.upsample == 2 ? 1 : 0;
+  const int64_t height = g.height << shift, width = g.width << shift, left = p.x * g.stride - g.pad_left;
   for (int64_t ky = 0; ky < g.kernel_h; ++ky) {
     const int64_t y = p.y * g.stride + ky - g.pad_top;
+    const bool is_line = y >= 0 && y < height;
+    const std::byte* line = a + (p.image * g.height + (is_line ? y >> shift : 0)) * g.width * pixel_bytes;
     for (int64_t kx = 0; kx < g.kernel_w; ++kx, rows += mr) {
-      const int64_t x = p.x * g.stride + kx - g.pad_left;
-      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-      const int64_t pixel = (p.image * g.height + y / g.upsample) * g.width + x / g.upsample;
-      *rows = inside ? a + pixel * pixel_bytes : zeros;
+      const int64_t x = left + kx;
+      *rows = is_line && x >= 0 && x < width ? line + (x >> shift) * pixel_bytes : zeros;
     }
   }
 }

@@ -8,14 +8,18 @@ namespace {
 
 constexpr int kMr = 12, kNr = 32;
 
-// Round to nearest even, NaN stays NaN; the bf16 bits are in the low half of each lane.
-NIBBLE_INLINE __m512i round_to_bf16(__m512 x) {
+// Round to nearest even, NaN stays NaN.
+#if defined(__AVX512BF16__)
+NIBBLE_INLINE __m256i to_bf16_bits(__m512 x) { return (__m256i)_mm512_cvtneps_pbh(x); }  // denormal numbers become 0
+#else
+NIBBLE_INLINE __m256i to_bf16_bits(__m512 x) {
   const __m512i u = _mm512_castps_si512(x), high = _mm512_srli_epi32(u, 16);
   const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
   const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
   const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-  return _mm512_mask_mov_epi32(rounded, is_nan, _mm512_or_si512(high, _mm512_set1_epi32(0x40)));
+  return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(rounded, is_nan, _mm512_or_si512(high, _mm512_set1_epi32(0x40))));
 }
+#endif
 
 NIBBLE_INLINE __m512 load16_bf16(const void* data, int64_t index) {
   const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(static_cast<const uint16_t*>(data) + index));
@@ -30,8 +34,7 @@ NIBBLE_INLINE void store16(DType dtype, void* c, int64_t index, __m512 x) {
   if (dtype == DType::F32)
     _mm512_storeu_ps(static_cast<float*>(c) + index, x);
   else
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(static_cast<uint16_t*>(c) + index),
-                        _mm512_cvtepi32_epi16(round_to_bf16(x)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(static_cast<uint16_t*>(c) + index), to_bf16_bits(x));
 }
 
 // C = acc + bias + residual; acc [12][32].

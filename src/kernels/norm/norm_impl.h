@@ -173,8 +173,8 @@ struct Norm {
     }
   }
 
-  static constexpr NormKernel kernel(const char* name, DType dtype) {
-    return {name, kIsa, dtype, group_partial, affine, layer_norm, rms_norm};
+  static constexpr NormKernel kernel(const char* name, DType dtype, Isa isa = kIsa) {
+    return {name, isa, dtype, group_partial, affine, layer_norm, rms_norm};
   }
 };
 

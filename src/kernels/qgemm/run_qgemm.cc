@@ -11,10 +11,12 @@
 namespace nibble::kernels {
 namespace {
 
-constexpr size_t kPanelBlockBytes = 320 * 1024;
 constexpr size_t kAheadBytes = size_t{3} << 20;  // of rows expanded once, before the first block, instead of tile by tile
 constexpr size_t kAlign = 64;
 constexpr int kMaxRows = 16;
+
+// Of expanded panels: what leaves the second-level cache room for the rows.
+size_t block_bytes() { return second_level_cache() / 8 * 5; }
 
 size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
@@ -41,7 +43,7 @@ Scratch divide(const QGemmKernel& kernel, const QuantShape& s, bool gated, int64
   Scratch out{};
   const size_t row_count = static_cast<size_t>(s.taps * kernel.mr);
   out.panel_bytes = aligned(kernel.panel_bytes(s.taps, s.padded_k()));
-  out.block_panels = static_cast<int64_t>(std::max<size_t>(gated ? 2 : 1, kPanelBlockBytes / out.panel_bytes));
+  out.block_panels = static_cast<int64_t>(std::max<size_t>(gated ? 2 : 1, block_bytes() / out.panel_bytes));
   out.panels = take(out.panel_bytes * static_cast<size_t>(out.block_panels));
   out.rows = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));
   out.expanded = reinterpret_cast<const void**>(take(row_count * sizeof(void*)));

@@ -10,8 +10,10 @@
 namespace nibble::kernels {
 namespace {
 
-constexpr size_t kPanelBlockBytes = 256 * 1024;
 constexpr size_t kAlign = 64;
+
+// Of expanded panels, half of the second-level cache.
+size_t block_bytes() { return second_level_cache() / 2; }
 
 size_t aligned(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
@@ -40,7 +42,7 @@ Scratch divide(const QGemmGroupedKernel& kernel, const QuantShape& s, bool gated
   Scratch out{};
   out.panel_bytes = aligned(kernel.panel_bytes(s.taps, s.padded_k()));
   out.ratio_count = static_cast<size_t>(s.taps * s.groups() * kernel.nr);
-  out.block_panels = static_cast<int64_t>(std::max<size_t>(gated ? 2 : 1, kPanelBlockBytes / out.panel_bytes));
+  out.block_panels = static_cast<int64_t>(std::max<size_t>(gated ? 2 : 1, block_bytes() / out.panel_bytes));
   out.panels = take(out.panel_bytes * static_cast<size_t>(out.block_panels));
   out.ratios = reinterpret_cast<float*>(take(out.ratio_count * sizeof(float) * static_cast<size_t>(out.block_panels)));
   const size_t row_count = static_cast<size_t>(s.taps * kernel.mr);

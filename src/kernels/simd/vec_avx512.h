@@ -57,6 +57,11 @@ NIBBLE_INLINE Vec load(const Float16* p) {
 }
 NIBBLE_INLINE Vec load_integers(const int32_t* p) { return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))}; }
 NIBBLE_INLINE void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
+#if defined(__AVX512BF16__)
+NIBBLE_INLINE void store(BFloat16* p, Vec a) {  // denormal numbers become 0
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(a.v));
+}
+#else
 NIBBLE_INLINE void store(BFloat16* p, Vec a) {
   const __m512i bits = _mm512_castps_si512(a.v);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
@@ -66,6 +71,7 @@ NIBBLE_INLINE void store(BFloat16* p, Vec a) {
   const __m256i packed = _mm512_cvtepi32_epi16(_mm512_srli_epi32(chosen, 16));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
+#endif
 NIBBLE_INLINE void store(Float16* p, Vec a) {
   const __m256i packed = _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
