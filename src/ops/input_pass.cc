@@ -4,6 +4,7 @@
 
 #include "kernels/gemm/packed_rows.h"
 #include "kernels/norm/norm.h"
+#include "kernels/qgemm/qgemm.h"
 #include "ops/memory.h"
 #include "ops/normed_input.h"
 
@@ -133,7 +134,7 @@ class Pass {
 
   void multiply(const void* x, int64_t first, int64_t count, int thread) const {
     const size_t own = static_cast<size_t>(thread), item = bytes_of(e_.dtype);
-    const bool widened = f_.activation != ActivationKind::Float && e_.dtype != DType::F32;
+    const bool widened = branch_dtype(context_, f_.activation, e_.dtype) != e_.dtype;
     std::byte* c = widened ? scratch_ + at_.h_blocks + h_block_bytes(f_, e_.dtype) * own
                            : static_cast<std::byte*>(to_.h) + static_cast<size_t>(first * f_.rank) * item;
     kernels::multiply_packed(gemm_, scratch_ + at_.packed, f_.rank, f_.k, x, count, c,
@@ -158,6 +159,11 @@ class Pass {
 };
 
 }  // namespace
+
+DType branch_dtype(const Context& context, ActivationKind activation, DType dtype) {
+  if (activation == ActivationKind::Float) return dtype;
+  return activation == ActivationKind::Int8 ? kernels::qgemm_branch_dtype(kernels::select_qgemm(context.cpu, dtype)) : DType::F32;
+}
 
 InputRows InputPlaces::in(void* memory) const {
   std::byte* base = static_cast<std::byte*>(memory);

@@ -46,9 +46,12 @@ struct InputRows {
   int8_t* codes;  // [rows, padded_k]
   float* scales;  // [rows, scales_per_row], or [images]
   int32_t* sums;  // [rows, sums_per_row]
-  void* h;        // [rows, rank], rounded to the input's type; floats, or of that type where the activation is Float
+  void* h;        // [rows, rank], rounded to the input's type; of branch_dtype
   void* normed;   // [rows, k] the normalized input, where somebody wants it
 };
+
+// As the layer's kernel reads h: the input's type where the activation is Float.
+DType branch_dtype(const Context& context, ActivationKind activation, DType dtype);
 
 // The results in one piece of memory; offsets in bytes.
 struct InputPlaces {

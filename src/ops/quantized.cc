@@ -7,6 +7,7 @@
 #include "kernels/qgemm_grouped/qgemm_grouped.h"
 #include "ops/gemm_run.h"
 #include "ops/memory.h"
+#include "ops/parallel.h"
 #include "ops/quantize_input.h"
 
 namespace nibble::ops {
@@ -169,12 +170,15 @@ class Run {
     p.a = l_.norm ? place<void>(at_.normed) : in(0).data;
     p.a_stride = l_.shape.k, p.conv = conv();
     p.weight = {in(l_.down_at()).data, in(l_.down_at()).type.dtype, p.k * p.taps, 1, p.taps};
-    p.c = dtype_ == DType::F32 ? place<void>(at_.h) : place<void>(at_.h_raw);
+    const bool widened = branch_dtype(context_, l_.activation, dtype_) != dtype_;
+    p.c = widened ? place<void>(at_.h_raw) : place<void>(at_.h);
     p.c_stride = l_.rank;
     run_gemm_threaded(context_, dtype_, p, args_.scratch + at_.threads);
-    rows_.h = l_.activation == ActivationKind::Float ? p.c : place<void>(at_.h);
-    if (rows_.h == p.c) return;
-    for (int64_t i = 0; i < e_.m * l_.rank; ++i) place<float>(at_.h)[i] = to_float(place<BFloat16>(at_.h_raw)[i]);
+    rows_.h = place<void>(at_.h);
+    if (!widened) return;
+    parallel_rows(context_, e_.m, l_.rank, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * l_.rank; i < end * l_.rank; ++i) place<float>(at_.h)[i] = to_float(place<BFloat16>(at_.h_raw)[i]);
+    });
   }
 
   // Codes, scales and sums of a convolution's input, and h where it is pointwise.
@@ -234,7 +238,8 @@ class Run {
     p.bias = bias();
     p.residual = residual(), p.residual_stride = l_.columns();
     p.c = args_.out.data, p.c_stride = l_.columns();
-    p.rank = l_.rank, p.h = static_cast<const float*>(rows_.h), p.up = up();
+    p.rank = l_.rank, p.up = up();
+    p.h = static_cast<decltype(p.h)>(rows_.h);
     if (l_.gated) p.gate = &kernels::select_eltwise(context_.cpu, dtype_);
   }
 

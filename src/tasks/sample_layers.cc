@@ -11,6 +11,7 @@ SampleLayers::SampleLayers(const QuantShape& shape, int64_t kernel, ActivationKi
   for (int i = 0; i < count && rank > 0; ++i) {
     downs_.push_back(Tensor::zeros(DType::BF16, {rank, shape.k, kernel, kernel}));
     ups_.push_back(Tensor::zeros(DType::BF16, {shape.panels(), rank, kPanelChannels}));
+    smoothings_.push_back(Tensor::from(std::vector<float>(static_cast<size_t>(shape.k), 0.75f), {shape.k}));
   }
 }
 
@@ -26,6 +27,7 @@ Value SampleLayers::operator()(Value x) const {
     if (shape_.kind == WeightKind::Int4)
       q.ratios = constant(DType::I16, w.ratios.data(), static_cast<int64_t>(w.ratios.size()));
     if (rank_ > 0) q.down = x.graph().constant(downs_[i]), q.up = x.graph().constant(ups_[i]);
+    if (rank_ > 0) q.input_scale = x.graph().constant(smoothings_[i]);
     const int64_t pad = kernel_ / 2;
     x = kernel_ == 1 ? ops::quantized_linear(x, q) : ops::quantized_conv2d(x, q, {1, pad, pad, pad, pad});
   }

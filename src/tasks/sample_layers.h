@@ -8,7 +8,7 @@ namespace nibble {
 
 class SampleLayers {
  public:
-  // `shape` with as many outputs as inputs where count > 1; `kernel` 1: linear, otherwise a convolution that keeps the
+  // With a branch the input is smoothed too. `shape` with as many outputs as inputs where count > 1; `kernel` 1: linear, otherwise a convolution that keeps the
   // size.
   SampleLayers(const QuantShape& shape, int64_t kernel, ActivationKind activation, int64_t rank, int count);
 
@@ -20,7 +20,7 @@ class SampleLayers {
   int64_t kernel_, rank_;
   ActivationKind activation_;
   std::vector<PackedWeight> weights_;
-  std::vector<Tensor> downs_, ups_;
+  std::vector<Tensor> downs_, ups_, smoothings_;
 };
 
 }  // namespace nibble

@@ -15,7 +15,7 @@ NIBBLE_INLINE void finish_tile_plain(DType dtype, const int32_t* sums, int strid
       float x = 0.0f;
       const BFloat16* up = args.rank > 0 ? args.up + (j / 16) * args.rank * 16 + j % 16 : nullptr;
       for (int64_t r = 0; r < args.rank; ++r)
-        x = __builtin_fmaf(args.h[i * args.rank + r], float_from_bf16(up[r * 16].bits), x);
+        x = __builtin_fmaf(static_cast<const float*>(args.h)[i * args.rank + r], float_from_bf16(up[r * 16].bits), x);
       x = __builtin_fmaf(static_cast<float>(sums[i * stride + j]), args.a_scales[i] * args.w_scales[j], x);
       if (args.bias != nullptr) x = x + args.bias[j];
       if (args.residual != nullptr) x = x + load_element(dtype, args.residual, i * args.residual_stride + j);

@@ -30,7 +30,7 @@ NIBBLE_INLINE void finish_tile(DType dtype, const int32_t* sums, const QTileArgs
   for (; j + width <= args.n_count; j += width) {
     Vec branch[mr];
     const BFloat16* up = args.rank > 0 ? args.up + (j / 16) * args.rank * 16 + j % 16 : nullptr;
-    low_rank<mr>(args.h, up, args.rank, args.m_count, branch);
+    low_rank<mr>(static_cast<const float*>(args.h), up, args.rank, args.m_count, branch);
     const Vec w = load(args.w_scales + j), bias = args.bias != nullptr ? load(args.bias + j) : set(0.0f);
     for (int i = 0; i < args.m_count; ++i) {
       Vec x = fma(load_integers(sums + i * nr + j), set(args.a_scales[i]) * w, branch[i]);

@@ -4,7 +4,7 @@
 // p is the Int8 code or the Int4 panel weight. The integer sum is bit-equal on every ISA and for every split. Weights stay
 // packed; one block of panels is expanded to bytes in scratch unless the kernel reads them in place.
 // The float epilogue is evaluated as  fma(float(sum), a_scale · s, fma chain of the branch in order j, then + bias, then
-// + residual), in this order everywhere, but that kernels with bf16 dot products round h to bf16 and sum the branch by pairs. With a gate the weight holds 2N channels, values and then gates, both rounded to C's type, and
+// + residual), in this order everywhere, but that kernels with bf16 dot products add the branch to the scaled sum, by pairs. With a gate the weight holds 2N channels, values and then gates, both rounded to C's type, and
 //   C[m, n] = value[m, n] · gelu(gate[m, n])           (GEGLU; no residual)
 #pragma once
 
@@ -25,6 +25,7 @@ const QGemmKernel& select_qgemm(CpuMask mask, DType output);
 int qgemm_row_tile(const QGemmKernel& kernel);
 int qgemm_column_tile(const QGemmKernel& kernel);  // a multiple of 16
 const char* qgemm_name(const QGemmKernel& kernel);
+DType qgemm_branch_dtype(const QGemmKernel& kernel);  // of h: F32, or BF16
 
 struct QGemmProblem {
   int64_t m;  // output rows (pixels); n, taps, k come from the weight
@@ -39,9 +40,9 @@ struct QGemmProblem {
   int64_t residual_stride;
   void* c;
   int64_t c_stride;
-  // Low-rank branch: h [m, rank] float32 with stride rank; up bf16 packed [panels of 16][rank][16]. rank 0: none.
+  // Low-rank branch: h [m, rank] of the kernel's type with stride rank; up bf16 packed [panels of 16][rank][16]. rank 0: none.
   int64_t rank;
-  const float* h;
+  const void* h;
   const BFloat16* up;
   const EltwiseKernel* gate;  // of C's type, or null: none; N is then a multiple of 16
 };

@@ -1,87 +1,121 @@
-// The branch by bf16 dot products: h is rounded to bf16, pairs of j are added to the float sum as the instruction does it.
+// The branch by bf16 dot products of pairs of ranks, added to the scaled integer sum as the instruction does it; h comes in bf16.
+// The sums stay in registers up to the result.
 #include "kernels/qgemm/tile_avx512.h"
 
 namespace nibble::kernels {
 namespace {
 
-constexpr int kRanks = 32;  // of the branch at a time
-constexpr int kPairs = kRanks / 2;
-
-// Ranks [first, first + 32) of the tile's rows as bf16, zeros beyond the last; rows past m_count repeat the first.
-NIBBLE_INLINE void round_rows(const QTileArgs& args, int64_t first, int32_t out[kMr][kPairs]) {
-  const int64_t left = args.rank - first;
-  const __mmask32 exists = left >= kRanks ? ~__mmask32{0} : (__mmask32{1} << left) - 1;
-#pragma GCC unroll 12
-  for (int i = 0; i < kMr; ++i) {
-    const float* h = args.h + (i < args.m_count ? i : 0) * args.rank + first;
-    const __m512 low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(exists), h);
-    const __m512 high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(exists >> 16), h + 16);
-    _mm512_store_si512(out[i], (__m512i)_mm512_cvtne2ps_pbh(high, low));
-  }
-}
-
-// Two ranks of sixteen columns, as pairs; the second is absent after an odd rank.
+// Ranks j and j + 1 of sixteen columns, as pairs; zeros for a last rank's missing partner.
 NIBBLE_INLINE __m512bh pairs_of(const BFloat16* up, bool both) {
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3,
                                          18, 2, 17, 1, 16, 0);
-  const __m512i rows = _mm512_maskz_loadu_epi16(both ? ~__mmask32{0} : __mmask32{0xffff}, up);
-  return (__m512bh)_mm512_permutexvar_epi16(order, rows);
+  const __m512i ranks = both ? _mm512_loadu_si512(up) : _mm512_maskz_loadu_epi16(__mmask32{0xffff}, up);
+  return (__m512bh)_mm512_permutexvar_epi16(order, ranks);
 }
 
-NIBBLE_INLINE void add_branch(const QTileArgs& args, __m512 sum[kMr][2]) {
-  alignas(64) int32_t h[kMr][kPairs];
-  for (int64_t first = 0; first < args.rank; first += kRanks) {
-    round_rows(args, first, h);
-    const BFloat16 *up0 = args.up + first * 16, *up1 = up0 + args.rank * 16;
-    const int64_t left = args.rank - first, count = left < kRanks ? left : kRanks;
-    for (int64_t j = 0; j < count; j += 2) {
-      const __m512bh u0 = pairs_of(up0 + j * 16, j + 1 < count), u1 = pairs_of(up1 + j * 16, j + 1 < count);
+NIBBLE_INLINE int32_t pair_at(const uint16_t* h, bool both) {
+  int32_t pair = *h;
+  if (both) __builtin_memcpy(&pair, h, sizeof(pair));
+  return pair;
+}
+
+struct Branch {
+  const uint16_t* h[kMr];
+  const BFloat16 *up0, *up1;
+};
+
+NIBBLE_INLINE void add_pairs(const Branch& b, int64_t j, bool both, __m512 x[kMr][2]) {
+  const __m512bh u0 = pairs_of(b.up0 + j * 16, both), u1 = pairs_of(b.up1 + j * 16, both);
 #pragma GCC unroll 12
-      for (int i = 0; i < kMr; ++i) {
-        const __m512bh x = (__m512bh)_mm512_set1_epi32(h[i][j / 2]);
-        sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, u0);
-        sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, u1);
-      }
-    }
+  for (int i = 0; i < kMr; ++i) {
+    const __m512bh a = (__m512bh)_mm512_set1_epi32(pair_at(b.h[i] + j, both));
+    x[i][0] = _mm512_dpbf16_ps(x[i][0], a, u0);
+    x[i][1] = _mm512_dpbf16_ps(x[i][1], a, u1);
   }
 }
 
-NIBBLE_INLINE void spill(const __m512 sum[kMr][2], float* out) {
+// Rows past m_count repeat the first, columns past the weight's last panel the panel before.
+NIBBLE_INLINE void add_branch(const QTileArgs& args, __m512 x[kMr][2]) {
+  Branch b;
+#pragma GCC unroll 12
+  for (int i = 0; i < kMr; ++i) b.h[i] = static_cast<const uint16_t*>(args.h) + (i < args.m_count ? i : 0) * args.rank;
+  b.up0 = args.up;
+  b.up1 = args.n_count > 16 ? b.up0 + args.rank * 16 : b.up0;
+  int64_t j = 0;
+  for (; j + 2 <= args.rank; j += 2) add_pairs(b, j, true, x);
+  if (j < args.rank) add_pairs(b, j, false, x);
+}
+
+// The tile's columns that exist.
+struct Columns {
+  __mmask16 low, high;
+  explicit Columns(int count)
+      : low(static_cast<__mmask16>(count < 16 ? (1u << count) - 1 : 0xffffu)),
+        high(static_cast<__mmask16>(count < 16 ? 0u : count < 32 ? (1u << (count - 16)) - 1 : 0xffffu)) {}
+};
+
+NIBBLE_INLINE __m512 widened(__mmask16 exist, const BFloat16* p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(exist, p)), 16));
+}
+
+NIBBLE_INLINE void add_bias_and_residual(const QTileArgs& args, const Columns& columns, __m512 x[kMr][2]) {
+  if (args.bias != nullptr) {
+    const __m512 low = _mm512_maskz_loadu_ps(columns.low, args.bias), high = _mm512_maskz_loadu_ps(columns.high, args.bias + 16);
+#pragma GCC unroll 12
+    for (int i = 0; i < kMr; ++i) {
+      x[i][0] = _mm512_add_ps(x[i][0], low);
+      x[i][1] = _mm512_add_ps(x[i][1], high);
+    }
+  }
+  if (args.residual == nullptr) return;
 #pragma GCC unroll 12
   for (int i = 0; i < kMr; ++i) {
-    _mm512_store_ps(out + i * kNr, sum[i][0]);
-    _mm512_store_ps(out + i * kNr + 16, sum[i][1]);
+    const BFloat16* r = static_cast<const BFloat16*>(args.residual) + (i < args.m_count ? i : 0) * args.residual_stride;
+    x[i][0] = _mm512_add_ps(x[i][0], widened(columns.low, r));
+    x[i][1] = _mm512_add_ps(x[i][1], widened(columns.high, r + 16));
+  }
+}
+
+NIBBLE_INLINE void store_whole(const QTileArgs& args, const __m512 x[kMr][2]) {
+  BFloat16* c = static_cast<BFloat16*>(args.c);
+#pragma GCC unroll 12
+  for (int i = 0; i < kMr; ++i, c += args.c_stride) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(c), (__m256i)_mm512_cvtneps_pbh(x[i][0]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(c + 16), (__m256i)_mm512_cvtneps_pbh(x[i][1]));
+  }
+}
+
+NIBBLE_INLINE void store_part(const QTileArgs& args, const Columns& columns, const __m512 x[kMr][2]) {
+  BFloat16* c = static_cast<BFloat16*>(args.c);
+#pragma GCC unroll 12
+  for (int i = 0; i < kMr; ++i, c += args.c_stride) {
+    if (i >= args.m_count) return;
+    _mm256_mask_storeu_epi16(c, columns.low, (__m256i)_mm512_cvtneps_pbh(x[i][0]));
+    _mm256_mask_storeu_epi16(c + 16, columns.high, (__m256i)_mm512_cvtneps_pbh(x[i][1]));
   }
 }
 
 NIBBLE_KERNEL void tile(const QTileArgs& args) {
-  alignas(64) int32_t sums[kMr * kNr];
-  accumulate(args, sums);
-  if (args.n_count < kNr) return finish_tile<BFloat16, kMr, kNr>(DType::BF16, sums, args);
-  alignas(64) float branch[kMr * kNr];
-  if (args.rank > 0) {
-    __m512 sum[kMr][2];
+  __m512i acc[kMr][2];
+  accumulate(args, acc);
+  const Columns columns(args.n_count);
+  const __m512 w0 = _mm512_maskz_loadu_ps(columns.low, args.w_scales), w1 = _mm512_maskz_loadu_ps(columns.high, args.w_scales + 16);
+  __m512 x[kMr][2];
 #pragma GCC unroll 12
-    for (int i = 0; i < kMr; ++i) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
-    add_branch(args, sum);
-    spill(sum, branch);
+  for (int i = 0; i < kMr; ++i) {
+    const __m512 a = _mm512_set1_ps(args.a_scales[i]);
+    x[i][0] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(a, w0));
+    x[i][1] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(a, w1));
   }
-  for (int j = 0; j < kNr; j += 16) {
-    const Vec w = load(args.w_scales + j), bias = args.bias != nullptr ? load(args.bias + j) : set(0.0f);
-    for (int i = 0; i < args.m_count; ++i) {
-      const Vec added = args.rank > 0 ? load(branch + i * kNr + j) : set(0.0f);
-      Vec x = fma(load_integers(sums + i * kNr + j), set(args.a_scales[i]) * w, added);
-      if (args.bias != nullptr) x = x + bias;
-      if (args.residual != nullptr) x = x + load(static_cast<const BFloat16*>(args.residual) + i * args.residual_stride + j);
-      const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(x.v);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(static_cast<BFloat16*>(args.c) + i * args.c_stride + j), rounded);
-    }
-  }
+  if (args.rank > 0) add_branch(args, x);
+  add_bias_and_residual(args, columns, x);
+  if (args.m_count == kMr && args.n_count == kNr) return store_whole(args, x);
+  store_part(args, columns, x);
 }
 
 }  // namespace
 
 const QGemmKernel qgemm_bf16_12x32_avx512bf16 = {
-    "qgemm_bf16_12x32_avx512bf16", Isa::Avx512Bf16, DType::BF16, kMr, kNr, panel_bytes, expand, tile, nullptr, nullptr, true, true};
+    "qgemm_bf16_12x32_avx512bf16", Isa::Avx512Bf16, DType::BF16, kMr, kNr, panel_bytes, expand, tile, nullptr, nullptr, true, DType::BF16};
 
 }  // namespace nibble::kernels

@@ -30,7 +30,7 @@ struct Trial {
   std::vector<int8_t> a;
   std::vector<int32_t> sums;
   std::vector<float> a_scales, bias, residual, h;
-  std::vector<BFloat16> residual_bf16, up;  // up packed
+  std::vector<BFloat16> h_bf16, residual_bf16, up;  // up packed
   std::vector<float> up_plain;              // [n, rank]
 
   Trial(Case cs, uint32_t seed) : c(cs) {
@@ -61,7 +61,10 @@ struct Trial {
       residual_bf16.push_back(to_bf16(real(random)));
       residual.push_back(to_float(residual_bf16.back()));
     }
-    for (int64_t i = 0; i < c.m * c.rank; ++i) h.push_back(real(random));
+    for (int64_t i = 0; i < c.m * c.rank; ++i) {
+      h_bf16.push_back(to_bf16(real(random)));
+      h.push_back(to_float(h_bf16.back()));
+    }
     up.assign(static_cast<size_t>(shape.panels() * 16 * c.rank), BFloat16{0});
     for (int64_t n = 0; n < c.n; ++n)
       for (int64_t r = 0; r < c.rank; ++r) {
@@ -71,7 +74,8 @@ struct Trial {
       }
   }
 
-  QGemmProblem problem(DType dtype, void* out) const {
+  QGemmProblem problem(const QGemmKernel& kernel, void* out) const {
+    const DType dtype = kernel.dtype;
     QGemmProblem p{};
     p.m = c.m;
     p.a = a.data(), p.a_stride = a_stride, p.sums = sums.data(), p.a_scales = a_scales.data();
@@ -81,7 +85,8 @@ struct Trial {
     if (c.residual) p.residual = dtype == DType::F32 ? static_cast<const void*>(residual.data()) : residual_bf16.data();
     p.residual_stride = p.c_stride = c.n;
     p.c = out;
-    p.rank = c.rank, p.h = h.data(), p.up = up.data();
+    p.rank = c.rank, p.up = up.data();
+    p.h = kernel.branch == DType::F32 ? static_cast<const void*>(h.data()) : h_bf16.data();
     return p;
   }
 
@@ -94,13 +99,13 @@ struct Trial {
     return (m / (g.out_width * g.out_height) * g.height + y / g.upsample) * g.width + x / g.upsample;
   }
 
-  // Of a branch whose h was rounded to bf16, 2^-8 of it at most, and whose sum was rounded after each rank; then of both results.
+  // Of a branch whose sum was rounded after each rank and added to the rest, and then of both results.
   float branch_tolerance(int64_t m, int64_t n) const {
-    float magnitude = 0;
+    float magnitude = std::abs(expected(m, n));
     for (int64_t r = 0; r < c.rank; ++r)
       magnitude += std::abs(h[static_cast<size_t>(m * c.rank + r)] * up_plain[static_cast<size_t>(n * c.rank + r)]);
-    const float sums = static_cast<float>(c.rank) * 0x1p-23f, result = 0x1p-7f * std::abs(expected(m, n));
-    return magnitude * (0x1p-8f + sums) * 1.01f + (c.rank > 0 ? result : 0.0f);
+    const float sums = static_cast<float>(c.rank + 4) * 0x1p-23f, result = 0x1p-7f * std::abs(expected(m, n));
+    return c.rank > 0 ? magnitude * sums + result : 0.0f;
   }
 
   float expected(int64_t m, int64_t n) const {
@@ -151,7 +156,7 @@ void check(const QGemmKernel& kernel, const Case& c) {
   const Trial t(c, 17);
   std::vector<T> out(static_cast<size_t>(t.c.m * t.c.n));
   std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, false, t.a_rows));
-  const QGemmProblem p = t.problem(kernel.dtype, out.data());
+  const QGemmProblem p = t.problem(kernel, out.data());
   // Two pieces in both directions, as threads would split it.
   const int64_t row_cut = std::min<int64_t>(t.c.m, (t.c.m / 2 + kernel.mr - 1) / kernel.mr * kernel.mr);
   const int64_t column_cut = std::min<int64_t>(t.c.n, (t.c.n / 2 + kernel.nr - 1) / kernel.nr * kernel.nr);
@@ -161,7 +166,7 @@ void check(const QGemmKernel& kernel, const Case& c) {
   for (int64_t m = 0; m < t.c.m; ++m)
     for (int64_t n = 0; n < t.c.n; ++n) {
       const T want = from_float<T>(t.expected(m, n));
-      ASSERT_NEAR(to_float(out[static_cast<size_t>(m * t.c.n + n)]), to_float(want), kernel.bf16_branch ? t.branch_tolerance(m, n) : 0.0f)
+      ASSERT_NEAR(to_float(out[static_cast<size_t>(m * t.c.n + n)]), to_float(want), kernel.branch == DType::BF16 ? t.branch_tolerance(m, n) : 0.0f)
           << kernel.name << " m " << m << " n " << n << " k " << t.c.k << " taps " << t.shape.taps << " " << to_string(t.c.kind);
     }
 }
@@ -179,12 +184,12 @@ void check_gated(const QGemmKernel& kernel, const Case& c) {
   const int64_t columns = c.n / 2, cut = columns / 2 / kernel.nr * kernel.nr;
   std::vector<T> out(static_cast<size_t>(c.m * columns));
   std::vector<std::byte> scratch(qgemm_scratch_bytes(kernel, t.shape, true, t.a_rows));
-  QGemmProblem p = t.problem(kernel.dtype, out.data());
+  QGemmProblem p = t.problem(kernel, out.data());
   p.gate = &select_eltwise(detect_cpu(), kernel.dtype);
   p.c_stride = columns;
   run_qgemm(kernel, p, 0, c.m, 0, cut, scratch.data());
   run_qgemm(kernel, p, 0, c.m, cut, columns, scratch.data());
-  const auto slack = [&](int64_t m, int64_t n) { return kernel.bf16_branch ? t.branch_tolerance(m, n) : 0.0f; };
+  const auto slack = [&](int64_t m, int64_t n) { return kernel.branch == DType::BF16 ? t.branch_tolerance(m, n) : 0.0f; };
   expect_gated<T>(out, c.m, columns, [&t](int64_t m, int64_t n) { return t.expected(m, n); }, kernel.name, slack);
 }
 

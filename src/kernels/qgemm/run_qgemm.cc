@@ -158,7 +158,7 @@ void run_tiles(const QGemmKernel& kernel, const QGemmProblem& p, int64_t m, int 
   args.c_stride = strip.c_stride;
   args.residual_stride = p.residual_stride;
   args.rank = p.rank;
-  args.h = p.rank == 0 ? nullptr : p.h + m * p.rank;
+  args.h = p.rank == 0 ? nullptr : static_cast<const std::byte*>(p.h) + static_cast<size_t>(m * p.rank) * bytes_of(kernel.branch);
   const std::byte* panel = scratch.panels + scratch.panel_bytes * static_cast<size_t>(strip.panel);
   for (int64_t n = strip.begin; n < strip.end; n += kernel.nr, panel += scratch.panel_bytes) {
     args.panel = panel;
@@ -190,6 +190,7 @@ const QGemmKernel& select_qgemm(CpuMask mask, DType output) { return select_kern
 int qgemm_row_tile(const QGemmKernel& kernel) { return kernel.mr; }
 int qgemm_column_tile(const QGemmKernel& kernel) { return kernel.nr; }
 const char* qgemm_name(const QGemmKernel& kernel) { return kernel.name; }
+DType qgemm_branch_dtype(const QGemmKernel& kernel) { return kernel.branch; }
 
 size_t qgemm_scratch_bytes(const QGemmKernel& kernel, const QuantShape& shape, bool gated, int64_t input_rows) {
   size_t used = 0;

@@ -21,7 +21,7 @@ struct QTileArgs {
   void* c;
   int64_t c_stride;
   int64_t rank;
-  const float* h;        // row i at h + i * rank
+  const void* h;         // row i at h + i * rank
   const BFloat16* up;    // [nr / 16][rank][16]
 };
 
@@ -38,7 +38,7 @@ struct QGemmKernel {
   void (*expand_row)(const int8_t* row, int64_t padded_k, void* out);
   size_t (*expanded_bytes)(int64_t padded_k);
   bool wants_sums;  // reads QTileArgs::sums
-  bool bf16_branch = false;  // h rounded to bf16, products of a pair added at once
+  DType branch = DType::F32;  // of h; BF16: products of a pair of ranks are added at once
 };
 
 #define X(name) extern const QGemmKernel name;

@@ -62,8 +62,7 @@ NIBBLE_KERNEL void expand(const QuantWeightView& w, int64_t first, void* panel) 
   }
 }
 
-NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
-  __m512i acc[kMr][2];
+NIBBLE_INLINE void accumulate(const QTileArgs& args, __m512i acc[kMr][2]) {
 #pragma GCC unroll 12
   for (int i = 0; i < kMr; ++i) acc[i][0] = acc[i][1] = _mm512_set1_epi32(-128 * args.sums[i]);
   const uint8_t* b = static_cast<const uint8_t*>(args.panel);
@@ -83,6 +82,11 @@ NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
       }
     }
   }
+}
+
+NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
+  __m512i acc[kMr][2];
+  accumulate(args, acc);
 #pragma GCC unroll 12
   for (int i = 0; i < kMr; ++i) {
     _mm512_store_si512(out + i * kNr, acc[i][0]);

@@ -16,6 +16,8 @@ NIBBLE_INLINE void store_codes(int8_t* to, Vec v) {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(halves, halves));
 }
 
+using CodeBlocks = void;
+
 }  // namespace
 }  // namespace nibble::kernels
 

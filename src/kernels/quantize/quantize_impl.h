@@ -1,6 +1,9 @@
 // The quantize kernels over the Vec of the including quantize_<isa>.cc, which also gives store_codes(int8_t*, Vec): kWidth
-// whole numbers in [-127, 127] as bytes.
+// whole numbers in [-127, 127] as bytes; and CodeBlocks, void or a faster way to round kVectors vectors, store their codes and
+// sum them, with the same results.
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/quantize/table.h"
 
@@ -45,12 +48,30 @@ struct Rows {
     return reduce_max(most);
   }
 
+  // As many codes as whole blocks hold; returns their number and adds their sum.
+  template <typename Blocks = CodeBlocks>
+  static int64_t code_blocks(const T* x, int64_t k, const float* input_scale, Vec reciprocal, int8_t* codes, int32_t* sum) {
+    int64_t i = 0;
+    if constexpr (!std::is_void_v<Blocks>) {
+      Blocks blocks;
+      for (; i + Blocks::kVectors * kWidth <= k; i += Blocks::kVectors * kWidth) {
+        Vec v[Blocks::kVectors];
+        NIBBLE_UNROLL
+        for (int64_t j = 0; j < Blocks::kVectors; ++j) v[j] = smoothed<T, smooth>(x, input_scale, i + j * kWidth, kWidth) * reciprocal;
+        blocks.store(codes + i, v);
+      }
+      *sum += blocks.total();
+    }
+    return i;
+  }
+
   // Sums of codes stay exact in float: |sum| < 2^24 for k < 132,000.
   static void int8_row(const T* x, int64_t k, int64_t padded_k, const float* input_scale, float scale, int8_t* codes,
                        int32_t* sum) {
     const Vec reciprocal = set(scale > 0.0f ? 1.0f / scale : 0.0f), low = set(-127.0f), high = set(127.0f);
     Vec total = set(0.0f);
-    int64_t i = 0;
+    *sum = 0;
+    int64_t i = code_blocks(x, k, input_scale, reciprocal, codes, sum);
     for (; i + kWidth <= k; i += kWidth) {
       const Vec q = smaller(larger(round(smoothed<T, smooth>(x, input_scale, i, kWidth) * reciprocal), low), high);
       total = total + q;
@@ -62,7 +83,7 @@ struct Rows {
       store_part_codes(codes + i, q, k - i);
     }
     for (i = k; i < padded_k; ++i) codes[i] = 0;
-    *sum = static_cast<int32_t>(reduce_add(total));
+    *sum += static_cast<int32_t>(reduce_add(total));
   }
 
   static void int8_rows(const T* x, int64_t rows, int64_t k, int64_t padded_k, const float* input_scale, int8_t* codes,

@@ -16,6 +16,8 @@ NIBBLE_INLINE void store_codes(int8_t* to, Vec v) {
   vst1_lane_s32(reinterpret_cast<int32_t*>(to), vreinterpret_s32_s8(bytes), 0);
 }
 
+using CodeBlocks = void;
+
 }  // namespace
 }  // namespace nibble::kernels
 
