@@ -138,6 +138,12 @@ NIBBLE_EMULATED float nibble_reduce_add_ps(__m512 v) {
     for (int i = 0; i < width; ++i) a.f32[i] += a.f32[i + width];
   return a.f32[0];
 }
+NIBBLE_EMULATED int64_t nibble_reduce_add_epi64(__m512i v) {
+  const NibbleLanes a = nibble_lanes(v);
+  uint64_t sum = 0;
+  for (int i = 0; i < 8; ++i) sum += a.u64[i];
+  return (int64_t)sum;
+}
 NIBBLE_EMULATED double nibble_reduce_add_pd(__m512d v) {
   NibbleLanes a = nibble_lanes(v);
   for (int width = 4; width > 0; width /= 2)
@@ -254,7 +260,7 @@ NIBBLE_EMULATED __m512i nibble_srli_epi16(__m512i x, unsigned n) {
 #define _mm512_reduce_ps(v, control) nibble_reduce_ps(v, control)
 #define _mm512_maskz_scalef_ps(mask, x, y) nibble_maskz_scalef_ps(mask, x, y)
 #define _mm512_cvtneps_pbh(v) nibble_cvtneps_bf16(v)
-#define _mm512_cvtne2ps_pbh(high, low) nibble_cvtne2ps_bf16(high, low)
+#define _mm512_cvtne2ps_pbh(high, low) ((__m512bh)nibble_cvtne2ps_bf16(high, low))
 #undef _mm256_dpbusd_avx_epi32
 #undef _mm512_dpbusd_epi32
 #undef _mm512_mulhrs_epi16
@@ -290,6 +296,7 @@ NIBBLE_EMULATED __m512i nibble_srli_epi16(__m512i x, unsigned n) {
 #define _mm512_cvtpd_ps(v) nibble_cvtpd_ps(v)
 #define _mm512_reduce_add_ps(v) nibble_reduce_add_ps(v)
 #define _mm512_reduce_add_pd(v) nibble_reduce_add_pd(v)
+#define _mm512_reduce_add_epi64(v) nibble_reduce_add_epi64(v)
 #define _mm512_reduce_max_ps(v) nibble_reduce_max_ps(v)
 #define _mm512_extractf32x8_ps(v, half) nibble_extractf32x8_ps(v, half)
 #define _mm512_extracti32x8_epi32(v, half) nibble_extracti32x8_epi32(v, half)
