@@ -101,12 +101,7 @@ NIBBLE_KERNEL void tile(const QTileArgs& args) {
   const Columns columns(args.n_count);
   const __m512 w0 = _mm512_maskz_loadu_ps(columns.low, args.w_scales), w1 = _mm512_maskz_loadu_ps(columns.high, args.w_scales + 16);
   __m512 x[kMr][2];
-#pragma GCC unroll 12
-  for (int i = 0; i < kMr; ++i) {
-    const __m512 a = _mm512_set1_ps(args.a_scales[i]);
-    x[i][0] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(a, w0));
-    x[i][1] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(a, w1));
-  }
+  scale(args, acc, w0, w1, x);
   if (args.rank > 0) add_branch(args, x);
   add_bias_and_residual(args, columns, x);
   if (args.m_count == kMr && args.n_count == kNr) return store_whole(args, x);

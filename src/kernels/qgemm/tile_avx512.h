@@ -94,5 +94,15 @@ NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
   }
 }
 
+// float(sum) · a_scale · s; w0 and w1 hold s of the columns.
+NIBBLE_INLINE void scale(const QTileArgs& args, const __m512i acc[kMr][2], __m512 w0, __m512 w1, __m512 x[kMr][2]) {
+#pragma GCC unroll 12
+  for (int i = 0; i < kMr; ++i) {
+    const __m512 a = _mm512_set1_ps(args.a_scales[i]);
+    x[i][0] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(a, w0));
+    x[i][1] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(a, w1));
+  }
+}
+
 }  // namespace
 }  // namespace nibble::kernels
