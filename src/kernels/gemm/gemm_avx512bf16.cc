@@ -45,22 +45,9 @@ NIBBLE_INLINE void pack_typed(DType dtype, const PanelSource& s, int64_t taps, i
     }
 }
 
-// Rows of bf16 are rows of pairs already, moved here as floats are.
-NIBBLE_INLINE bool holds_pairs(const WeightView& w, int64_t taps, int64_t k) {
-  return w.dtype == DType::BF16 && w.k_stride == 1 && w.n_stride % 2 == 0 && k % 2 == 0 && (taps == 1 || w.tap_stride % 2 == 0);
-}
-
-NIBBLE_INLINE void pack_pairs(const PanelSource& s, int64_t taps, int64_t k, uint32_t* panel) {
-  const WeightView& w = s.weight;
-  const PanelSource pairs = {{w.data, DType::F32, w.n_stride / 2, w.tap_stride / 2, 1}, s.n_begin, s.n_count, s.nr};
-  for (int64_t tap = 0; tap < taps; ++tap, panel += k / 2 * kNr)
-    expand_tap(DType::F32, pairs, tap, 0, k / 2, reinterpret_cast<float*>(panel));
-}
-
 NIBBLE_KERNEL void pack(const WeightView& weight, int64_t n_begin, int n_count, int64_t taps, int64_t k, void* panel) {
   const PanelSource source = {weight, n_begin, n_count, kNr};
   uint32_t* out = static_cast<uint32_t*>(panel);
-  if (holds_pairs(weight, taps, k)) return pack_pairs(source, taps, k, out);
   if (weight.dtype == DType::F32) return pack_typed(DType::F32, source, taps, k, out);
   if (weight.dtype == DType::F16) return pack_typed(DType::F16, source, taps, k, out);
   pack_typed(DType::BF16, source, taps, k, out);
