@@ -54,7 +54,7 @@ std::vector<kernels::BenchRow> bench_kernels(Context& context, int rounds, bool 
 
 std::vector<kernels::BenchRow> bench_whole_layers(Context& context, int rounds, bool json) {
   const std::vector<kernels::BenchRow> rows = best_of(context, bench_layers, rounds);
-  if (!json) std::printf("\nwhole layers, %d threads, CPU time a thread\n", context.threads.size());
+  if (!json) std::printf("\nwhole layers, %d threads, wall time\n", context.threads.size());
   for (const kernels::BenchRow& row : rows)
     if (!json) print_row(row);
   return rows;

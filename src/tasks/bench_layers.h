@@ -9,8 +9,8 @@
 namespace nibble {
 
 // Linear layers and convolutions of Stable Diffusion's shapes in bf16. Work is that of the main product alone; seconds
-// are what all threads worked, divided by their number, best of several; the peak is the int8 dot product's of this
-// run, of all threads.
+// are wall time, best of several; layers with a branch are smoothed too; the peak is the int8 dot product's of this run, of
+// all threads.
 std::vector<kernels::BenchRow> bench_layers(Context& context);
 
 }  // namespace nibble

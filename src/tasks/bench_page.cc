@@ -103,7 +103,7 @@ std::string updated_bench_page(const std::string& page, const std::string& name,
   const std::string_view old = std::string_view(page).substr(begin + kBegin.size(), end - begin - kBegin.size());
   Table models = model_table();
   Table layers = speed_table(
-      "Whole quantized layers, all threads: what they worked, divided by their number; work of the main product alone.",
+      "Whole quantized layers, all threads, wall time, those with a branch smoothed; work of the main product alone.",
       "layer");
   Table kernels = speed_table("Kernels, one thread: CPU time, the best of many.", "kernel");
   for (Table* table : {&models, &layers, &kernels})

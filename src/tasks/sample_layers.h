@@ -8,8 +8,8 @@ namespace nibble {
 
 class SampleLayers {
  public:
-  // With a branch the input is smoothed too. `shape` with as many outputs as inputs where count > 1; `kernel` 1: linear, otherwise a convolution that keeps the
-  // size.
+  // `shape` with as many outputs as inputs where count > 1; `kernel` 1: linear, otherwise a convolution that keeps the
+  // size. With a branch the input is smoothed too.
   SampleLayers(const QuantShape& shape, int64_t kernel, ActivationKind activation, int64_t rank, int count);
 
   // The graph refers to this object's memory.
