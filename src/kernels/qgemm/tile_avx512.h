@@ -1,6 +1,8 @@
-// What the AVX-512 kernels share: 12 rows x 32 columns in 24 accumulators; operands as in qgemm_avxvnni.cc. Panel: bytes
+// What the AVX-512 kernels share: 12 rows x 32 columns in 24 accumulators, at an edge 8 or 4 rows; operands as in qgemm_avxvnni.cc. Panel: bytes
 // [taps][padded_k / 4][32][4].
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/simd/vec_avx512.h"
 // After the vectors.
@@ -62,20 +64,22 @@ NIBBLE_KERNEL void expand(const QuantWeightView& w, int64_t first, void* panel) 
   }
 }
 
-NIBBLE_INLINE void accumulate(const QTileArgs& args, __m512i acc[kMr][2]) {
+// The first mr rows.
+template <int mr>
+NIBBLE_INLINE void accumulate(const QTileArgs& args, __m512i acc[mr][2]) {
 #pragma GCC unroll 12
-  for (int i = 0; i < kMr; ++i) acc[i][0] = acc[i][1] = _mm512_set1_epi32(-128 * args.sums[i]);
+  for (int i = 0; i < mr; ++i) acc[i][0] = acc[i][1] = _mm512_set1_epi32(-128 * args.sums[i]);
   const uint8_t* b = static_cast<const uint8_t*>(args.panel);
   const void* const* rows = args.rows;
   const int64_t quads = args.padded_k / 4;
   for (int64_t tap = 0; tap < args.taps; ++tap, rows += kMr) {
-    const int32_t* a[kMr];
+    const int32_t* a[mr];
 #pragma GCC unroll 12
-    for (int i = 0; i < kMr; ++i) a[i] = static_cast<const int32_t*>(rows[i]);
+    for (int i = 0; i < mr; ++i) a[i] = static_cast<const int32_t*>(rows[i]);
     for (int64_t k = 0; k < quads; ++k, b += 4 * kNr) {
       const __m512i b0 = _mm512_load_si512(b), b1 = _mm512_load_si512(b + 64);
 #pragma GCC unroll 12
-      for (int i = 0; i < kMr; ++i) {
+      for (int i = 0; i < mr; ++i) {
         const __m512i x = _mm512_set1_epi32(a[i][k]);
         acc[i][0] = _mm512_dpbusd_epi32(acc[i][0], b0, x);
         acc[i][1] = _mm512_dpbusd_epi32(acc[i][1], b1, x);
@@ -84,20 +88,34 @@ NIBBLE_INLINE void accumulate(const QTileArgs& args, __m512i acc[kMr][2]) {
   }
 }
 
-NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
-  __m512i acc[kMr][2];
-  accumulate(args, acc);
+template <int mr>
+NIBBLE_KERNEL void store_sums(const QTileArgs& args, int32_t* out) {
+  __m512i acc[mr][2];
+  accumulate<mr>(args, acc);
 #pragma GCC unroll 12
-  for (int i = 0; i < kMr; ++i) {
+  for (int i = 0; i < mr; ++i) {
     _mm512_store_si512(out + i * kNr, acc[i][0]);
     _mm512_store_si512(out + i * kNr + 16, acc[i][1]);
   }
 }
 
+// Few rows do not pay for twelve: f of a compile-time number of rows that holds m_count.
+template <typename Function>
+NIBBLE_INLINE void with_rows(int m_count, const Function& f) {
+  if (m_count > 8) return f(std::integral_constant<int, kMr>{});
+  if (m_count > 4) return f(std::integral_constant<int, 8>{});
+  f(std::integral_constant<int, 4>{});
+}
+
+NIBBLE_INLINE void accumulate(const QTileArgs& args, int32_t* out) {
+  with_rows(args.m_count, [&](auto mr) { store_sums<mr>(args, out); });
+}
+
 // float(sum) · a_scale · s; w0 and w1 hold s of the columns.
-NIBBLE_INLINE void scale(const QTileArgs& args, const __m512i acc[kMr][2], __m512 w0, __m512 w1, __m512 x[kMr][2]) {
+template <int mr>
+NIBBLE_INLINE void scale(const QTileArgs& args, const __m512i acc[mr][2], __m512 w0, __m512 w1, __m512 x[mr][2]) {
 #pragma GCC unroll 12
-  for (int i = 0; i < kMr; ++i) {
+  for (int i = 0; i < mr; ++i) {
     const __m512 a = _mm512_set1_ps(args.a_scales[i]);
     x[i][0] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][0]), _mm512_mul_ps(a, w0));
     x[i][1] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][1]), _mm512_mul_ps(a, w1));
