@@ -21,7 +21,8 @@ void add_request_options(CLI::App& c, RequestOptions& o) {
   c.add_option("--eta", o.eta, "Fresh noise per step of ddim and tcd, 0 to 1 [0]")->check(CLI::Range(0.0, 1.0));
   c.add_flag("--zero-terminal-snr", o.zero_terminal_snr, "Rescale the noise schedule to end in pure noise (Lin et al. 2023)");
   c.add_option("--clip-skip", r.clip_skip, "Leave out this many of the text encoder's last layers; plain syntax: for the prompt only, as diffusers [0]")->check(CLI::Range(0, 64));
-  c.add_option("--precision", o.precision, "Arithmetic between layers: f32, or bf16, which halves the buffers and is faster where the processor multiplies it [f32]")->check(CLI::IsMember({"f32", "bf16"}));
+  c.add_option("--precision", o.precision, "Arithmetic between layers: f32, or bf16, which halves the buffers and is faster where the\n"
+               "processor multiplies it [f32]")->check(CLI::IsMember({"f32", "bf16"}));
   c.add_option("--attention", o.attention,
                "Products of the denoiser's attention: float, int8 (queries and keys as bytes: little error), int8-values (weights and\n"
                "values too: faster, more error) [float]")

@@ -1,7 +1,5 @@
 #include "tasks/bench_layers.h"
 
-#include <time.h>
-
 #include <algorithm>
 
 #include "base/error.h"
@@ -9,6 +7,7 @@
 #include "graph/plan.h"
 #include "kernels/bench.h"
 #include "tasks/sample_layers.h"
+#include "tasks/wall_seconds.h"
 
 namespace nibble {
 namespace {
@@ -36,20 +35,6 @@ constexpr LayerShape kLayers[] = {{4096, 1280, 1280, 0, 4},  {1024, 5120, 1280, 
                                   {1024, 640, 640, 32, 4},   {256, 1280, 1280, 16, 4}, {65536, 256, 256, 256, 1},
                                   {262144, 128, 128, 512, 1}};
 
-double seconds_of(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-// Seconds of the run: the threads' work divided by their number, but not less than passed on the clock, where a virtual machine
-// counted work badly.
-double seconds_of_run(Plan& plan, int threads) {
-  const double work = seconds_of(CLOCK_PROCESS_CPUTIME_ID), clock = seconds_of(CLOCK_MONOTONIC);
-  plan.run();
-  return std::max((seconds_of(CLOCK_PROCESS_CPUTIME_ID) - work) / threads, seconds_of(CLOCK_MONOTONIC) - clock);
-}
-
 kernels::BenchRow bench_layer(Context& context, const LayerShape& s, const Form& form) {
   const int64_t kernel = s.side > 0 ? 3 : 1;
   const SampleLayers layer({s.n, kernel * kernel, s.k, form.weights, kActivationGroup}, kernel, form.activations,
@@ -64,7 +49,7 @@ kernels::BenchRow bench_layer(Context& context, const LayerShape& s, const Form&
   double best = 1e30, spent = 0;
   for (int i = 0; i <= kRounds || spent < kSeconds; ++i) {
     plan.bind(x, input);  // anew: what depends on unchanged inputs is not computed again
-    const double took = seconds_of_run(plan, context.threads.size());
+    const double took = wall_seconds([&] { plan.run(); });
     spent += took;
     if (i > 0) best = std::min(best, took);
   }

@@ -1,7 +1,6 @@
 #include "tasks/bench_model.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 
 #include "base/error.h"
@@ -9,15 +8,10 @@
 #include "base/random.h"
 #include "kernels/peaks/peaks.h"
 #include "pipelines/stages.h"
+#include "tasks/wall_seconds.h"
 
 namespace nibble {
 namespace {
-
-double wall(const std::function<void()>& body) {
-  const auto start = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 bool integer_op(const std::string& op) { return op.ends_with("_int8") || op.ends_with("_int4"); }
 
@@ -34,7 +28,7 @@ PassBench best_pass(const char* name, int runs, Plan& plan, const MachinePeaks& 
   const GraphCost cost = graph_cost(plan, Rate::Step);
   PassBench best{name, 1e30, cost.operations, bound_seconds(cost, peaks), plan.arena_bytes(), {}};
   for (int i = 0; i < runs; ++i)
-    if (const double took = wall(body); took < best.seconds) best.seconds = took, best.seconds_by_op = plan.seconds_by_op;
+    if (const double took = wall_seconds(body); took < best.seconds) best.seconds = took, best.seconds_by_op = plan.seconds_by_op;
   return best;
 }
 

@@ -1,13 +1,13 @@
 #include "tasks/bench_network.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 
 #include "base/error.h"
 #include "metrics/clip_network.h"
 #include "metrics/inception_features.h"
 #include "metrics/published_weights.h"
+#include "tasks/wall_seconds.h"
 
 namespace nibble {
 namespace {
@@ -29,11 +29,7 @@ std::vector<Image> noise(int64_t count, int64_t side) {
 double best_of(int runs, const std::function<void()>& body) {
   body();
   double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < runs; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    body();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
+  for (int i = 0; i < runs; ++i) best = std::min(best, wall_seconds(body));
   return best;
 }
 

@@ -1,4 +1,3 @@
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "ops/norm.h"
 #include "tasks/machine.h"
 #include "tasks/sample_layers.h"
+#include "tasks/wall_seconds.h"
 
 namespace nibble {
 namespace {
@@ -34,14 +34,7 @@ struct Measured {
   GraphCost cost;
 };
 
-double seconds_of(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-// Best of `rounds` runs of `build` on an input of this shape: by the clock on the wall, since a virtual machine may count too little
-// of what threads work.
+// Best of `rounds` runs of `build` on an input of this shape.
 Measured measure(Context& context, DType dtype, const Shape& shape, const std::function<Value(Value)>& build, int rounds = kRounds) {
   Graph graph;
   const Value x = graph.input("x", {dtype, shape}, Rate::Step);
@@ -50,9 +43,8 @@ Measured measure(Context& context, DType dtype, const Shape& shape, const std::f
   double best = 1e30;
   for (int i = 0; i <= rounds; ++i) {
     plan.bind(x, input.data(), input.bytes());
-    const double start = seconds_of(CLOCK_MONOTONIC);
-    plan.run();
-    if (i > 0) best = std::min(best, seconds_of(CLOCK_MONOTONIC) - start);
+    const double took = wall_seconds([&] { plan.run(); });
+    if (i > 0) best = std::min(best, took);
   }
   return {best, graph_cost(plan, Rate::Step)};
 }
@@ -170,9 +162,10 @@ double measure_fresh_byte() {
   double best = 1e30;
   for (int i = 0; i < 3; ++i) {
     const std::shared_ptr<void> memory = allocate(kBytes);
-    const double start = seconds_of(CLOCK_MONOTONIC);
-    for (size_t at = 0; at < kBytes; at += 4096) static_cast<volatile char*>(memory.get())[at] = 1;
-    best = std::min(best, (seconds_of(CLOCK_MONOTONIC) - start) / static_cast<double>(kBytes));
+    const double took = wall_seconds([&] {
+      for (size_t at = 0; at < kBytes; at += 4096) static_cast<volatile char*>(memory.get())[at] = 1;
+    });
+    best = std::min(best, took / static_cast<double>(kBytes));
   }
   return best;
 }
@@ -186,9 +179,8 @@ double measure_picture_byte() {
   for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<uint8_t>(64 + i / 2048 % 128 + static_cast<size_t>(std::abs(noise[i]) * 2));
   double best = 1e30;
   for (int i = 0; i < 3; ++i) {
-    const double start = seconds_of(CLOCK_MONOTONIC);
-    const std::string png = encode_png(image);
-    const double took = seconds_of(CLOCK_MONOTONIC) - start;
+    std::string png;
+    const double took = wall_seconds([&] { png = encode_png(image); });
     if (!png.empty()) best = std::min(best, took / static_cast<double>(image.pixels.size()));
   }
   return best;
@@ -200,10 +192,10 @@ double measure_mapped_byte() {
   double best = 1e30;
   for (int i = 0; i < 3; ++i) {
     const auto mapped = MappedFile::open(file);
-    const double start = seconds_of(CLOCK_MONOTONIC);
     unsigned sum = 0;
-    for (size_t at = 0; at < mapped->bytes().size(); at += 4096) sum += static_cast<unsigned>(mapped->bytes()[at]);
-    const double took = seconds_of(CLOCK_MONOTONIC) - start;
+    const double took = wall_seconds([&] {
+      for (size_t at = 0; at < mapped->bytes().size(); at += 4096) sum += static_cast<unsigned>(mapped->bytes()[at]);
+    });
     if (sum != 0) best = std::min(best, took / static_cast<double>(mapped->bytes().size()));
   }
   std::filesystem::remove(file);

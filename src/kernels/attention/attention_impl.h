@@ -18,9 +18,10 @@
 namespace nibble::kernels {
 namespace {
 
-NIBBLE_INLINE Vec row_maxima(const float* s, int64_t begin, int64_t end, Vec tops) {
-  for (int64_t j = begin; j < end; j += kWidth) tops = max(tops, load(s + j));
-  return tops;
+NIBBLE_INLINE float row_maximum(const float* s, int64_t padded) {
+  Vec tops = set(-__builtin_inff());
+  for (int64_t j = 0; j < padded; j += kWidth) tops = max(tops, load(s + j));
+  return reduce_max(tops);
 }
 
 // Scores of a row (`padded` columns; times `scale` they are log2 units) become weights exp2(s · scale - top); returns their sums.
@@ -36,10 +37,10 @@ NIBBLE_INLINE Vec weigh(float* s, int64_t padded, float scale, float top) {
   }
 }
 
-// Turns a row of scores, whose maxima are in `tops`, into weights; returns the factor that brings earlier sums to the new maximum.
+// Turns a row of scores into weights; returns the factor that brings earlier sums to the new maximum.
 template <typename Values>
-float weigh_row(float* s, int64_t padded, float scale, Vec tops, float* largest, float* sum) {
-  const float highest = reduce_max(tops) * scale, top = highest < *largest ? *largest : highest;
+float weigh_row(float* s, int64_t padded, float scale, float* largest, float* sum) {
+  const float highest = row_maximum(s, padded) * scale, top = highest < *largest ? *largest : highest;
   const Vec total = weigh<Values>(s, padded, scale, top);
   float factors[kWidth];
   const Vec factor = exp2_flushing(set(*largest) - set(top));
@@ -216,8 +217,8 @@ struct Attention {
       else if (scaled)
         Scores::scale_row(own, seen, score_scale(a), bias);
       for (int64_t j = seen; j < padded; ++j) own[j] = -__builtin_inff();
-      factors[i] = weigh_row<Values>(own, padded, scaled ? 1.0f : score_scale(a), row_maxima(own, 0, padded, set(-__builtin_inff())),
-                                     scratch + at.largest + r + i, scratch + at.sum + (r + i) * kWidth);
+      factors[i] = weigh_row<Values>(own, padded, scaled ? 1.0f : score_scale(a), scratch + at.largest + r + i,
+                                     scratch + at.sum + (r + i) * kWidth);
     }
     accumulate(scores, v, rows, round_up(count, Values::kPerWord) / Values::kPerWord, at.padded_d, factors,
                scratch + at.out + r * at.padded_d);
